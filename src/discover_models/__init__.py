@@ -1,0 +1,1 @@
+"""Finds language models, the GPU kernel definitions each one needs, and who has them."""

@@ -1,0 +1,5 @@
+"""Placeholder front door."""
+
+
+def main() -> None:
+    """Start the program."""

@@ -1,0 +1,1 @@
+"""The values that flow through the program; every one is frozen and can be stored as JSON."""

@@ -1,0 +1,227 @@
+"""What a model is made of: groups of equal decoder layers and what they share.
+
+Dimensions are `Dim` values: they remember the configuration field they come from, and a dimension
+that was found nowhere stays unknown. Heads and widths are of the whole model, before any sharding.
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from discover_models.domain.dimension import Dim
+from discover_models.domain.evidence import Evidence
+from discover_models.domain.frozen import Frozen
+
+
+class Rope(Frozen):
+    """Rotary position embedding as the attention layer applies it."""
+
+    style: Literal["neox", "gptj"] | None
+    """How pairs are laid out; None when nothing says it."""
+    head_size: Dim
+    """What is passed to the rotary embedding as head size."""
+    rotary_dim: Dim
+    """How many of the dimensions are rotated."""
+    multimodal: bool = False
+    """M-RoPE: another kernel than the cached cos/sin one."""
+    evidence: tuple[Evidence, ...] = ()
+
+
+class GqaAttention(Frozen):
+    """Multi-head, grouped-query or multi-query attention with a K and a V cache."""
+
+    kind: Literal["gqa"] = "gqa"
+    q_heads: Dim
+    kv_heads: Dim
+    head_dim: Dim
+    v_head_dim: Dim
+    rope: Rope | None = None
+    rope_undecided: str = ""
+    """Why it is not known whether or how positions are rotated; empty when it is."""
+    qk_norm: Literal["none", "per_head", "full", "undecided"] = "none"
+    """RMS norm of q and k: over each head (`head_dim`) or over the whole projection."""
+    output_gate: bool = False
+    """The q projection also yields a gate of equal width (it doubles)."""
+    window: Dim | None = None
+    """Sliding window in tokens; None for full attention."""
+    chunk: Dim | None = None
+    """Chunk length in tokens of chunked attention."""
+    sinks: bool = False
+    """A learnt logit per head joins the softmax."""
+    soft_cap: bool = False
+    """Logits go through a tanh cap."""
+    shares_kv: bool = False
+    """Reads another layer's KV cache and has no K and V projection of its own."""
+    k_is_v: bool = False
+    """K doubles as V: there is no V projection."""
+
+
+class Indexer(Frozen):
+    """The DSA indexer that picks `topk` tokens per query."""
+
+    heads: Dim
+    head_dim: Dim
+    topk: Dim
+
+
+class MlaAttention(Frozen):
+    """Multi-head latent attention."""
+
+    kind: Literal["mla"] = "mla"
+    heads: Dim
+    q_lora_rank: Dim | None
+    """None where q is projected directly."""
+    kv_lora_rank: Dim
+    qk_nope_head_dim: Dim
+    qk_rope_head_dim: Dim
+    v_head_dim: Dim
+    rope: Rope | None = None
+    rope_undecided: str = ""
+    indexer: Indexer | None = None
+    """Present in sparse (DSA) layers."""
+
+
+class GdnAttention(Frozen):
+    """Gated DeltaNet linear attention."""
+
+    kind: Literal["gdn"] = "gdn"
+    k_heads: Dim
+    v_heads: Dim
+    k_head_dim: Dim
+    v_head_dim: Dim
+    conv_kernel: Dim
+
+
+class MambaMixer(Frozen):
+    """Mamba-2 state-space mixer."""
+
+    kind: Literal["mamba2"] = "mamba2"
+    heads: Dim
+    head_dim: Dim
+    state_size: Dim
+    groups: Dim
+    conv_kernel: Dim
+
+
+class OtherMixer(Frozen):
+    """A token mixer that no family maps yet; it is listed as unmapped."""
+
+    kind: Literal["other"] = "other"
+    name: str
+    reason: str
+
+
+Mixer = Annotated[
+    GqaAttention | MlaAttention | GdnAttention | MambaMixer | OtherMixer,
+    Field(discriminator="kind"),
+]
+
+
+class DenseMlp(Frozen):
+    """A feed-forward layer of two or three projections."""
+
+    kind: Literal["dense"] = "dense"
+    intermediate: Dim
+    gated: bool = True
+    """gate and up run as one GEMM of twice the width."""
+
+
+class Moe(Frozen):
+    """A mixture of experts with what runs beside it."""
+
+    kind: Literal["moe"] = "moe"
+    experts: Dim
+    top_k: Dim
+    intermediate: Dim
+    """Width of one expert."""
+    routing: str | None
+    """``renorm``, ``ds_routing``, …; None when the fields don't decide it."""
+    n_group: Dim | None = None
+    topk_group: Dim | None = None
+    gated: bool = True
+    shared_intermediate: Dim | None = None
+    """Width of all shared experts together."""
+    shared_gate: bool = False
+    """A one-column linear gates the shared expert."""
+    latent: Dim | None = None
+    """Width that experts work on where it is not the hidden size."""
+    dense_beside: Dim | None = None
+    """Width of a dense MLP that runs in the same layer."""
+    quantization: str = "bf16"
+    """How the experts are stored: ``bf16 fp8_block fp8_per_tensor nvfp4 mxfp4 int4 …``."""
+
+
+class OtherFfn(Frozen):
+    """A feed-forward layer that no family maps yet."""
+
+    kind: Literal["other"] = "other"
+    name: str
+    reason: str
+
+
+Ffn = Annotated[DenseMlp | Moe | OtherFfn, Field(discriminator="kind")]
+
+
+class Linear(Frozen):
+    """One GEMM of a layer as SGLang fuses it, unsharded: ``[M, k] x [n, k]^T``."""
+
+    name: str
+    n: Dim
+    k: Dim
+    evidence: tuple[Evidence, ...] = ()
+
+
+class Norm(Frozen):
+    """One normalisation of a layer."""
+
+    name: str
+    kind: Literal["rmsnorm", "fused_add_rmsnorm", "layernorm", "gated_rmsnorm"]
+    size: Dim
+    evidence: tuple[Evidence, ...] = ()
+
+
+class LayerGroup(Frozen):
+    """Equal decoder layers."""
+
+    layers: tuple[int, ...]
+    """Indexes from 0."""
+    mixer: Mixer | None
+    ffn: Ffn | None
+    linears: tuple[Linear, ...] | None = None
+    """Read from the model's source; None where formulas over mixer and ffn give them."""
+    norms: tuple[Norm, ...] | None = None
+    """Likewise."""
+
+    @property
+    def count(self) -> int:
+        return len(self.layers)
+
+
+class Unmapped(Frozen):
+    """Something that the model has or may have and that gives no definition, with the reason."""
+
+    what: str
+    reason: str
+    fields: tuple[str, ...] = ()
+    """Configuration fields that are missing."""
+    evidence: tuple[Evidence, ...] = ()
+
+
+class Architecture(Frozen):
+    """A text decoder: groups of equal layers and what they share."""
+
+    name: str
+    """The class in `architectures`, or ``unknown``."""
+    model_type: str
+    text_path: str
+    """Where in the configuration the text decoder is; empty for the top level."""
+    hidden_size: Dim
+    vocab_size: Dim
+    num_layers: Dim
+    groups: tuple[LayerGroup, ...]
+    gemma_norm: bool = False
+    """Norm weights are stored as an offset from one."""
+    quantization: str = "bf16"
+    """How the checkpoint is stored as a whole."""
+    notes: tuple[str, ...] = ()
+    unmapped: tuple[Unmapped, ...] = ()

@@ -2,6 +2,8 @@
 
 from typing import Literal
 
+from pydantic import Field
+
 from discover_models.domain.architecture import Unmapped
 from discover_models.domain.dimension import Origin
 from discover_models.domain.evidence import Evidence
@@ -84,7 +86,10 @@ Phase1Status = Literal["existing", "new"]
 
 
 class ClassifiedKernel(Frozen):
-    """A required kernel with its verdicts; a verdict that is None is undecided and `notes` says why."""
+    """A required kernel with its verdicts.
+
+    A verdict that is None is undecided (or does not apply); `notes` says why.
+    """
 
     required: RequiredKernel
     phase1_status: Phase1Status
@@ -116,7 +121,7 @@ class Inventory(Frozen):
     parallelism: tuple[Parallelism, ...]
     unmapped: tuple[Unmapped, ...] = ()
     notes: tuple[str, ...] = ()
-    source_errors: dict[str, str] = {}
+    source_errors: dict[str, str] = Field(default_factory=dict)
     """What could not be read, by source name."""
 
 

@@ -62,6 +62,9 @@ class Indexer(Frozen):
     heads: Dim
     head_dim: Dim
     topk: Dim
+    rope: Rope | None = None
+    fused_weights_proj: bool = False
+    """wk and weights_proj run as one GEMM (with interleaved rotary embedding)."""
 
 
 class MlaAttention(Frozen):

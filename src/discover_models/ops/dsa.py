@@ -1,0 +1,68 @@
+"""DeepSeek sparse attention: the indexer that picks tokens and attention over the picked ones."""
+
+from collections.abc import Iterator
+
+from discover_models.domain.architecture import Architecture, MlaAttention, Unmapped
+from discover_models.domain.dimension import Dim
+from discover_models.domain.kernel import Parallelism
+from discover_models.ops.base import PAGE_SIZES, KernelSpec, Need, mixers_of
+from discover_models.ops.mla import latent_axes
+
+TOPK_INDEXER = KernelSpec(
+    key="dsa_topk_indexer",
+    op_type="dsa_paged",
+    apis=("flashinfer.dsa_indexer.dsa_topk_indexer",),
+)
+SPARSE_ATTENTION = KernelSpec(
+    key="dsa_sparse_attention",
+    op_type="dsa_paged",
+    apis=(
+        "flashinfer.decode.trtllm_batch_decode_with_kv_cache_mla",
+        "flashinfer.mla.trtllm_batch_decode_with_kv_cache_mla",
+    ),
+)
+
+
+class DsaFamily:
+    """``dsa_topk_indexer_fp8_h{}_d{}_topk{}_ps64`` and ``dsa_sparse_attention_h{}_…_ps{1,64}``."""
+
+    op_type = "dsa_paged"
+    specs = (TOPK_INDEXER, SPARSE_ATTENTION)
+
+    def needs(
+        self, architecture: Architecture, parallelism: Parallelism
+    ) -> Iterator[Need | Unmapped]:
+        for group, mixer in mixers_of(architecture, MlaAttention):
+            if mixer.indexer is None:
+                continue
+            yield Need(
+                spec=TOPK_INDEXER,
+                name="dsa_topk_indexer_fp8_h{num_index_heads}_d{index_head_dim}"
+                "_topk{topk}_ps{page_size}",
+                axes={
+                    "num_index_heads": mixer.indexer.heads,
+                    "index_head_dim": mixer.indexer.head_dim,
+                    "topk": mixer.indexer.topk,
+                    "page_size": _page(64),
+                },
+                used_for="indexer",
+                layers=group.layers,
+            )
+            for size in PAGE_SIZES:
+                yield Need(
+                    spec=SPARSE_ATTENTION,
+                    name="dsa_sparse_attention_h{num_qo_heads}_ckv{head_dim_ckv}"
+                    "_kpe{head_dim_kpe}_topk{topk}_ps{page_size}",
+                    axes={
+                        **latent_axes(mixer, parallelism),
+                        "topk": mixer.indexer.topk,
+                        "page_size": _page(size),
+                    },
+                    used_for="sparse attention",
+                    layers=group.layers,
+                    sharded=True,
+                )
+
+
+def _page(size: int) -> Dim:
+    return Dim(value=size, expression=f"page size {size}")

@@ -1,0 +1,120 @@
+"""Grouped-query attention over a paged and over a ragged KV cache."""
+
+from collections.abc import Iterator, Mapping
+
+from discover_models.domain.architecture import Architecture, GqaAttention, LayerGroup, Unmapped
+from discover_models.domain.dimension import Dim
+from discover_models.domain.kernel import Parallelism
+from discover_models.ops.base import (
+    PAGE_SIZES,
+    KernelSpec,
+    Need,
+    attention_tp_name,
+    mixers_of,
+    replicated_split,
+    split,
+)
+
+PAGED_DECODE = KernelSpec(
+    key="gqa_paged_decode",
+    op_type="gqa_paged",
+    apis=(
+        "flashinfer.decode.BatchDecodeWithPagedKVCacheWrapper",
+        "flashinfer.decode.trtllm_batch_decode_with_kv_cache",
+    ),
+    dump_name="gqa_paged_decode_h{num_qo_heads}_kv{num_kv_heads}_d{head_dim}_ps{page_size}",
+)
+PAGED_PREFILL = KernelSpec(
+    key="gqa_paged_prefill_causal",
+    op_type="gqa_paged",
+    apis=(
+        "flashinfer.prefill.BatchPrefillWithPagedKVCacheWrapper",
+        "flashinfer.prefill.trtllm_batch_context_with_kv_cache",
+    ),
+    dump_name="gqa_paged_prefill_h{num_qo_heads}_kv{num_kv_heads}_d{head_dim}_ps{page_size}",
+)
+RAGGED_PREFILL = KernelSpec(
+    key="gqa_ragged_prefill_causal",
+    op_type="gqa_ragged",
+    apis=("flashinfer.prefill.BatchPrefillWithRaggedKVCacheWrapper",),
+    dump_name="gqa_ragged_h{num_qo_heads}_kv{num_kv_heads}_d{head_dim}",
+)
+_HEADS = "_h{num_qo_heads}_kv{num_kv_heads}_d{head_dim}"
+
+
+class GqaPagedFamily:
+    """``gqa_paged_{prefill_causal,decode}_h{q/tp}_kv{max(1,kv/tp)}_d{d}_ps{1,64}``."""
+
+    op_type = "gqa_paged"
+    specs = (PAGED_PREFILL, PAGED_DECODE)
+
+    def needs(
+        self, architecture: Architecture, parallelism: Parallelism
+    ) -> Iterator[Need | Unmapped]:
+        for group, mixer in mixers_of(architecture, GqaAttention):
+            for spec in self.specs:
+                for size in PAGE_SIZES:
+                    page = {"page_size": Dim(value=size, expression=f"page size {size}")}
+                    yield _need(spec, "_ps{page_size}", page, group, mixer, parallelism)
+
+
+class GqaRaggedFamily:
+    """``gqa_ragged_prefill_causal_h{q/tp}_kv{max(1,kv/tp)}_d{d}``."""
+
+    op_type = "gqa_ragged"
+    specs = (RAGGED_PREFILL,)
+
+    def needs(
+        self, architecture: Architecture, parallelism: Parallelism
+    ) -> Iterator[Need | Unmapped]:
+        for group, mixer in mixers_of(architecture, GqaAttention):
+            yield _need(RAGGED_PREFILL, "", {}, group, mixer, parallelism)
+
+
+def _need(
+    spec: KernelSpec,
+    suffix: str,
+    extra: Mapping[str, Dim],
+    group: LayerGroup,
+    mixer: GqaAttention,
+    parallelism: Parallelism,
+) -> Need:
+    size, name = parallelism.attention_tp, attention_tp_name(parallelism)
+    value = mixer.v_head_dim
+    heads = _HEADS if value == mixer.head_dim else f"{_HEADS}_vo{{head_dim_vo}}"
+    axes = {
+        "num_qo_heads": split(mixer.q_heads, size, name),
+        "num_kv_heads": replicated_split(mixer.kv_heads, size, name),
+        "head_dim": mixer.head_dim,
+    }
+    if value != mixer.head_dim:
+        axes["head_dim_vo"] = value
+    return Need(
+        spec=spec,
+        name=spec.key + heads + suffix,
+        axes={**axes, **extra},
+        used_for=_restriction(mixer),
+        layers=group.layers,
+        sharded=True,
+        notes=_notes(mixer),
+    )
+
+
+def _restriction(mixer: GqaAttention) -> str:
+    if mixer.window is not None:
+        return "sliding-window attention"
+    return "chunked attention" if mixer.chunk is not None else "attention"
+
+
+def _notes(mixer: GqaAttention) -> tuple[str, ...]:
+    """Parameters that the kernel must take but that don't change its name."""
+    notes: list[str] = []
+    if mixer.window is not None:
+        notes.append(f"sliding window of {mixer.window.value} tokens in these layers")
+    if mixer.chunk is not None:
+        notes.append(f"chunks of {mixer.chunk.value} tokens in these layers")
+    if mixer.sinks:
+        notes.append("attention sinks: a learnt logit per head joins the softmax")
+    if mixer.soft_cap:
+        notes.append("logits are soft-capped")
+    return tuple(notes)

@@ -1,0 +1,46 @@
+"""Mamba-2's selective state update, the decode step."""
+
+from collections.abc import Iterator
+
+from discover_models.domain.architecture import Architecture, MambaMixer, Unmapped
+from discover_models.domain.kernel import Parallelism
+from discover_models.ops.base import (
+    KernelSpec,
+    Need,
+    attention_tp_name,
+    mixers_of,
+    replicated_split,
+    split,
+)
+
+SSU_DECODE = KernelSpec(
+    key="mamba_ssu_decode",
+    op_type="mamba_ssu",
+    apis=("flashinfer.mamba.selective_state_update",),
+)
+
+
+class MambaSsuFamily:
+    """``mamba_ssu_decode_h{n/tp}_d{head}_s{state}_ng{max(1,groups/tp)}``."""
+
+    op_type = "mamba_ssu"
+    specs = (SSU_DECODE,)
+
+    def needs(
+        self, architecture: Architecture, parallelism: Parallelism
+    ) -> Iterator[Need | Unmapped]:
+        size, name = parallelism.attention_tp, attention_tp_name(parallelism)
+        for group, mixer in mixers_of(architecture, MambaMixer):
+            yield Need(
+                spec=SSU_DECODE,
+                name="mamba_ssu_decode_h{nheads}_d{head_dim}_s{dstate}_ng{ngroups}",
+                axes={
+                    "nheads": split(mixer.heads, size, name),
+                    "head_dim": mixer.head_dim,
+                    "dstate": mixer.state_size,
+                    "ngroups": replicated_split(mixer.groups, size, name),
+                },
+                used_for="state-space mixer",
+                layers=group.layers,
+                sharded=True,
+            )

@@ -1,0 +1,107 @@
+"""Multi-head latent attention: absorbed over the paged latent cache, and ragged prefill."""
+
+from collections.abc import Iterator
+
+from discover_models.domain.architecture import Architecture, MlaAttention, Unmapped
+from discover_models.domain.dimension import Dim
+from discover_models.domain.kernel import Parallelism
+from discover_models.ops.base import (
+    PAGE_SIZES,
+    KernelSpec,
+    Need,
+    attention_tp_name,
+    mixers_of,
+    split,
+)
+
+PAGED_DECODE = KernelSpec(
+    key="mla_paged_decode",
+    op_type="mla_paged",
+    apis=(
+        "flashinfer.mla.BatchMLAPagedAttentionWrapper",
+        "flashinfer.mla.trtllm_batch_decode_with_kv_cache_mla",
+    ),
+    dump_name="mla_paged_decode_h{num_qo_heads}_ckv{head_dim_ckv}_kpe{head_dim_kpe}_ps{page_size}",
+)
+PAGED_PREFILL = KernelSpec(
+    key="mla_paged_prefill_causal",
+    op_type="mla_paged",
+    apis=("flashinfer.mla.BatchMLAPagedAttentionWrapper",),
+)
+RAGGED_PREFILL = KernelSpec(
+    key="mla_ragged_prefill_causal",
+    op_type="mla_ragged",
+    apis=("flashinfer.prefill.BatchPrefillWithRaggedKVCacheWrapper",),
+)
+
+
+class MlaPagedFamily:
+    """``mla_paged_{prefill_causal,decode}_h{heads/tp}_ckv{kv_lora_rank}_kpe{rope}_ps{1,64}``.
+
+    `ckv` is kv_lora_rank alone; the rope part has its own axis. Sparse layers need another kernel.
+    """
+
+    op_type = "mla_paged"
+    specs = (PAGED_PREFILL, PAGED_DECODE)
+
+    def needs(
+        self, architecture: Architecture, parallelism: Parallelism
+    ) -> Iterator[Need | Unmapped]:
+        for group, mixer in mixers_of(architecture, MlaAttention):
+            if mixer.indexer is not None:
+                continue
+            for spec in self.specs:
+                for size in PAGE_SIZES:
+                    yield Need(
+                        spec=spec,
+                        name=spec.key
+                        + "_h{num_qo_heads}_ckv{head_dim_ckv}_kpe{head_dim_kpe}_ps{page_size}",
+                        axes={
+                            **latent_axes(mixer, parallelism),
+                            "page_size": Dim(value=size, expression=f"page size {size}"),
+                        },
+                        used_for="absorbed attention",
+                        layers=group.layers,
+                        sharded=True,
+                    )
+
+
+class MlaRaggedFamily:
+    """``mla_ragged_prefill_causal_h{heads/tp}_qk{nope+rope}_vo{v_head_dim}``.
+
+    Sparse (DSA) models keep it: SGLang prefills short inputs with it
+    (sglang: python/sglang/srt/layers/attention/dsa_backend.py, the MHA path).
+    """
+
+    op_type = "mla_ragged"
+    specs = (RAGGED_PREFILL,)
+
+    def needs(
+        self, architecture: Architecture, parallelism: Parallelism
+    ) -> Iterator[Need | Unmapped]:
+        for group, mixer in mixers_of(architecture, MlaAttention):
+            heads = split(mixer.heads, parallelism.attention_tp, attention_tp_name(parallelism))
+            notes = ("only short inputs, in SGLang's MHA path",) if mixer.indexer else ()
+            yield Need(
+                spec=RAGGED_PREFILL,
+                name="mla_ragged_prefill_causal_h{num_qo_heads}_qk{qk_dim}_vo{vo_dim}",
+                axes={
+                    "num_qo_heads": heads,
+                    "qk_dim": mixer.qk_nope_head_dim + mixer.qk_rope_head_dim,
+                    "vo_dim": mixer.v_head_dim,
+                },
+                used_for="prefill attention",
+                layers=group.layers,
+                sharded=True,
+                notes=notes,
+            )
+
+
+def latent_axes(mixer: MlaAttention, parallelism: Parallelism) -> dict[str, Dim]:
+    """The axes that all kernels over the latent cache share."""
+    size, name = parallelism.attention_tp, attention_tp_name(parallelism)
+    return {
+        "num_qo_heads": split(mixer.heads, size, name),
+        "head_dim_ckv": mixer.kv_lora_rank,
+        "head_dim_kpe": mixer.qk_rope_head_dim,
+    }

@@ -1,0 +1,100 @@
+"""RMS normalisation, plain and fused with the residual addition."""
+
+from collections.abc import Iterator
+
+from discover_models.domain.architecture import (
+    Architecture,
+    GqaAttention,
+    LayerGroup,
+    MlaAttention,
+    Norm,
+    Unmapped,
+)
+from discover_models.domain.dimension import Dim
+from discover_models.domain.kernel import Parallelism
+from discover_models.ops.base import KernelSpec, Need
+
+RMSNORM = KernelSpec(
+    key="rmsnorm",
+    op_type="rmsnorm",
+    apis=("flashinfer.norm.rmsnorm",),
+    dump_name="rmsnorm_h{hidden_size}",
+)
+FUSED_ADD_RMSNORM = KernelSpec(
+    key="fused_add_rmsnorm",
+    op_type="rmsnorm",
+    apis=("flashinfer.norm.fused_add_rmsnorm",),
+    dump_name="fused_add_rmsnorm_h{hidden_size}",
+)
+_SPECS = {spec.key: spec for spec in (RMSNORM, FUSED_ADD_RMSNORM)}
+
+
+class RmsNormFamily:
+    """``rmsnorm_h{hidden}`` and ``fused_add_rmsnorm_h{hidden}``.
+
+    The plain names also stand for Gemma's norm, whose weight is an offset from one, as in the
+    dataset.
+    """
+
+    op_type = "rmsnorm"
+    specs = (RMSNORM, FUSED_ADD_RMSNORM)
+
+    def needs(
+        self, architecture: Architecture, parallelism: Parallelism
+    ) -> Iterator[Need | Unmapped]:
+        notes = ("Gemma's norm: the weight is an offset from one",) * architecture.gemma_norm
+        for group in architecture.groups:
+            for norm in group.norms if group.norms is not None else _norms(architecture, group):
+                spec = _SPECS.get(norm.kind)
+                if spec is not None:
+                    yield _need(spec, norm, group.layers, notes)
+            if isinstance(group.mixer, GqaAttention) and group.mixer.qk_norm == "undecided":
+                yield Unmapped(
+                    what="q/k norm",
+                    reason="nothing read so far says whether q and k are normalised",
+                )
+        yield _need(
+            FUSED_ADD_RMSNORM,
+            Norm(name="final norm", kind="fused_add_rmsnorm", size=architecture.hidden_size),
+            None,
+            notes,
+        )
+
+
+def _need(
+    spec: KernelSpec, norm: Norm, layers: tuple[int, ...] | None, notes: tuple[str, ...]
+) -> Need:
+    return Need(
+        spec=spec,
+        name=spec.key + "_h{hidden_size}",
+        axes={"hidden_size": norm.size},
+        used_for=norm.name,
+        layers=layers,
+        notes=notes,
+        evidence=norm.evidence,
+    )
+
+
+def _norms(architecture: Architecture, group: LayerGroup) -> Iterator[Norm]:
+    """The norms of a pre-norm layer, which every class without a source of its own has.
+
+    The first norm of the model has no residual to add yet, so the plain kernel runs too.
+    """
+    hidden = architecture.hidden_size
+    if 0 in group.layers:
+        yield _rms("first input_layernorm", hidden)
+    yield Norm(name="input and post-attention norm", kind="fused_add_rmsnorm", size=hidden)
+    mixer = group.mixer
+    if isinstance(mixer, MlaAttention):
+        if mixer.q_lora_rank is not None:
+            yield _rms("q_a_layernorm", mixer.q_lora_rank)
+        yield _rms("kv_a_layernorm", mixer.kv_lora_rank)
+    elif isinstance(mixer, GqaAttention) and mixer.qk_norm == "per_head":
+        yield _rms("q_norm and k_norm", mixer.head_dim)
+    elif isinstance(mixer, GqaAttention) and mixer.qk_norm == "full":
+        yield _rms("q_norm", mixer.q_heads * mixer.head_dim)
+        yield _rms("k_norm", mixer.kv_heads * mixer.head_dim)
+
+
+def _rms(name: str, size: Dim) -> Norm:
+    return Norm(name=name, kind="rmsnorm", size=size)

@@ -1,0 +1,61 @@
+"""Rotary position embedding from a cached cos/sin table."""
+
+from collections.abc import Iterator
+
+from discover_models.domain.architecture import (
+    Architecture,
+    GqaAttention,
+    LayerGroup,
+    MlaAttention,
+    Rope,
+    Unmapped,
+)
+from discover_models.domain.kernel import Parallelism
+from discover_models.ops.base import KernelSpec, Need
+
+ROPE = KernelSpec(
+    key="rope_with_cos_sin_cache",
+    op_type="rope",
+    apis=(
+        "flashinfer.rope.apply_rope_with_cos_sin_cache_inplace",
+        "flashinfer.rope.apply_rope_with_cos_sin_cache",
+    ),
+)
+
+
+class RopeFamily:
+    """``rope_with_cos_sin_cache_{neox,gptj}_style_d{head_size}_rd{rotary_dim}``; none for NoPE."""
+
+    op_type = "rope"
+    specs = (ROPE,)
+
+    def needs(
+        self, architecture: Architecture, parallelism: Parallelism
+    ) -> Iterator[Need | Unmapped]:
+        for group in architecture.groups:
+            mixer = group.mixer
+            if not isinstance(mixer, GqaAttention | MlaAttention):
+                continue
+            if mixer.rope_undecided:
+                yield Unmapped(what="rope", reason=mixer.rope_undecided)
+            elif mixer.rope is not None:
+                yield _need(mixer.rope, group, "rotary embedding")
+            if isinstance(mixer, MlaAttention) and mixer.indexer and mixer.indexer.rope:
+                yield _need(mixer.indexer.rope, group, "indexer's rotary embedding")
+
+
+def _need(rope: Rope, group: LayerGroup, used_for: str) -> Need | Unmapped:
+    if rope.style is None:
+        return Unmapped(
+            what="rope",
+            reason="nothing read so far says whether pairs are laid out in neox or gptj style",
+        )
+    return Need(
+        spec=ROPE,
+        name=f"rope_with_cos_sin_cache_{rope.style}_style_d{{head_size}}_rd{{rotary_dim}}",
+        axes={"head_size": rope.head_size, "rotary_dim": rope.rotary_dim},
+        used_for=used_for,
+        layers=group.layers,
+        notes=("M-RoPE: positions have three components",) if rope.multimodal else (),
+        evidence=rope.evidence,
+    )

@@ -1,0 +1,35 @@
+"""Sampling the next token from probabilities."""
+
+from collections.abc import Iterator
+
+from discover_models.domain.architecture import Architecture, Unmapped
+from discover_models.domain.kernel import Parallelism
+from discover_models.ops.base import KernelSpec, Need
+
+
+def _spec(kind: str) -> KernelSpec:
+    key = f"{kind}_sampling_from_probs"
+    return KernelSpec(
+        key=key,
+        op_type="sampling",
+        apis=(f"flashinfer.sampling.{key}",),
+        dump_name=key + "_v{vocab_size}",
+    )
+
+
+class SamplingFamily:
+    """``{top_k,top_k_top_p,top_p}_sampling_from_probs_v{vocab}``."""
+
+    op_type = "sampling"
+    specs = tuple(_spec(kind) for kind in ("top_k", "top_k_top_p", "top_p"))
+
+    def needs(
+        self, architecture: Architecture, parallelism: Parallelism
+    ) -> Iterator[Need | Unmapped]:
+        for spec in self.specs:
+            yield Need(
+                spec=spec,
+                name=spec.key + "_v{vocab_size}",
+                axes={"vocab_size": architecture.vocab_size},
+                used_for="sampling",
+            )

@@ -1,0 +1,1 @@
+"""From a published configuration to an `Architecture`. Pure: values in, values out."""

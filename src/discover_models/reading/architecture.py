@@ -1,0 +1,110 @@
+"""The whole decoder, from configuration fields and what is known of its class."""
+
+from collections.abc import Mapping
+
+from discover_models.domain.architecture import Architecture, Ffn, LayerGroup, Mixer, Unmapped
+from discover_models.errors import ConfigError
+from discover_models.reading.attention import HIDDEN, LAYERS, read_mixer
+from discover_models.reading.decoder import Decoder, find_decoder
+from discover_models.reading.feed_forward import read_ffn
+from discover_models.reading.fields import Defaults, Fields
+from discover_models.reading.layers import LayerPlan, plan_layers
+from discover_models.reading.quantization import Quantization, read_quantization
+from discover_models.reading.traits import TRAITS, Traits
+
+MAX_LAYERS = 10_000
+"""No published model comes near; more is a malformed file."""
+
+
+def read_architecture(
+    config: Mapping[str, object],
+    hf_quant_config: Mapping[str, object] | None = None,
+    defaults: Defaults | None = None,
+) -> Architecture:
+    """What a configuration says of its text decoder.
+
+    Args:
+        config: the content of ``config.json``.
+        hf_quant_config: the content of ``hf_quant_config.json``, where there is one.
+        defaults: what the text decoder's configuration class assumes for fields left out.
+
+    Raises:
+        ConfigError: there is no text decoder, or its layer lists contradict its layer count.
+    """
+    decoder = find_decoder(config)
+    prefix = f"{decoder.path}." if decoder.path else ""
+    fields = Fields(decoder.values, prefix, defaults)
+    traits = TRAITS.get(decoder.model_type)
+    quantization = read_quantization(config, decoder.values, hf_quant_config)
+    num_layers = fields.dim(*LAYERS)
+    groups, unmapped = _groups(fields, traits, quantization, num_layers.value)
+    return Architecture(
+        name=decoder.architecture,
+        model_type=decoder.model_type,
+        text_path=decoder.path,
+        hidden_size=fields.dim(*HIDDEN),
+        vocab_size=fields.dim("vocab_size"),
+        num_layers=num_layers,
+        groups=groups,
+        gemma_norm=bool(traits and traits.gemma_norm),
+        quantization=quantization.whole,
+        unmapped=(*unmapped, *_extra_layers(fields)),
+        notes=_notes(decoder, traits),
+    )
+
+
+def _groups(
+    fields: Fields, traits: Traits | None, quantization: Quantization, count: int | None
+) -> tuple[tuple[LayerGroup, ...], tuple[Unmapped, ...]]:
+    """Equal layers together, in the order of their first layer."""
+    if count is None:
+        missing = fields.dim(*LAYERS).missing
+        return (), (
+            Unmapped(what="all decoder layers", reason="how many there are is found nowhere",
+                     fields=missing),
+        )  # fmt: skip
+    if not 0 < count <= MAX_LAYERS:
+        raise ConfigError(f"the configuration says {count} layers", reason="malformed")
+    try:
+        plans = plan_layers(fields, count)
+    except ValueError as error:
+        message = f"the configuration contradicts itself: {error}"
+        raise ConfigError(message, reason="malformed") from error
+    parts: dict[tuple[Mixer | None, Ffn | None], list[int]] = {}
+    for layer, plan in enumerate(plans):
+        parts.setdefault(_parts(fields, traits, quantization, plan, layer), []).append(layer)
+    return tuple(
+        LayerGroup(layers=tuple(layers), mixer=mixer, ffn=ffn)
+        for (mixer, ffn), layers in parts.items()
+    ), ()
+
+
+def _parts(
+    fields: Fields, traits: Traits | None, quantization: Quantization, plan: LayerPlan, layer: int
+) -> tuple[Mixer | None, Ffn | None]:
+    mixer = read_mixer(fields, traits, plan.mixer, layer) if plan.mixer is not None else None
+    experts = quantization.experts(layer) if plan.ffn == "moe" else ""
+    return mixer, read_ffn(fields, traits, plan.ffn, experts)
+
+
+def _extra_layers(fields: Fields) -> tuple[Unmapped, ...]:
+    """Draft layers for multi-token prediction are no part of the decoder."""
+    count = fields.maybe_dim("num_nextn_predict_layers", "mtp_num_hidden_layers", "num_mtp_modules")
+    if count is None or not count.value:
+        return ()
+    return (
+        Unmapped(
+            what=f"{count.value} multi-token prediction layer(s)",
+            reason="draft layers are inventoried apart from the decoder",
+        ),
+    )
+
+
+def _notes(decoder: Decoder, traits: Traits | None) -> tuple[str, ...]:
+    notes = [f"the text decoder is below {decoder.path}"] if decoder.path else []
+    if traits is None:
+        notes.append(
+            f"model type {decoder.model_type or 'unknown'!r}: what its class decides by itself"
+            " (q/k norm, rotary style, routing) is undecided"
+        )
+    return tuple(notes)

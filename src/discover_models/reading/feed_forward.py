@@ -1,0 +1,99 @@
+"""The feed-forward part of one layer, from configuration fields."""
+
+from discover_models.domain.architecture import DenseMlp, Ffn, Moe
+from discover_models.domain.dimension import Dim
+from discover_models.reading.fields import Fields
+from discover_models.reading.layers import EXPERTS
+from discover_models.reading.traits import Traits
+
+INTERMEDIATE = ("intermediate_size", "ffn_dim", "n_inner", "ffn_hidden_size", "d_ff")
+EXPERT_WIDTH = ("moe_intermediate_size", "expert_intermediate_size", "moe_ffn_hidden_size",
+                "expert_ffn_hidden_size")  # fmt: skip
+TOP_K = ("num_experts_per_tok", "moe_top_k", "moe_k", "top_k_experts", "num_experts_per_token",
+         "moe_topk")  # fmt: skip
+_UNGATED = {"relu2", "relu", "gelu_new", "gelu_fast"}
+
+
+def read_ffn(fields: Fields, traits: Traits | None, kind: str, quantization: str) -> Ffn | None:
+    """The feed-forward part; None for a layer that has none."""
+    if kind == "dense":
+        return DenseMlp(intermediate=_dense_width(fields), gated=_gated(fields, traits))
+    return _moe(fields, traits, quantization) if kind == "moe" else None
+
+
+def _dense_width(fields: Fields) -> Dim:
+    """Where the experts took `intermediate_size`, the dense layers have a field of their own."""
+    return fields.maybe_dim("dense_intermediate_size", "intermediate_size_mlp") or fields.dim(
+        *INTERMEDIATE
+    )
+
+
+def _gated(fields: Fields, traits: Traits | None) -> bool:
+    activation = fields.text("mlp_hidden_act", "hidden_act", "hidden_activation")
+    return (traits is None or traits.gated) and activation not in _UNGATED
+
+
+def _moe(fields: Fields, traits: Traits | None, quantization: str) -> Moe:
+    width = _expert_width(fields, traits)
+    return Moe(
+        experts=fields.dim(*EXPERTS),
+        top_k=fields.dim(*TOP_K),
+        intermediate=width,
+        routing=_routing(fields, traits),
+        n_group=fields.maybe_dim("n_group", "num_expert_group"),
+        topk_group=fields.maybe_dim("topk_group"),
+        gated=_gated(fields, traits),
+        shared_intermediate=_shared_width(fields, traits, width),
+        shared_gate=bool(traits and traits.shared_gate),
+        latent=fields.maybe_dim("moe_latent_size", "routed_expert_hidden_size"),
+        quantization=quantization,
+    )
+
+
+def _expert_width(fields: Fields, traits: Traits | None) -> Dim:
+    """`intermediate_size` is the expert width in some classes and unused in others."""
+    if traits is not None:
+        return fields.dim(traits.expert_width)
+    return fields.dim(*EXPERT_WIDTH)
+
+
+def _shared_width(fields: Fields, traits: Traits | None, expert_width: Dim) -> Dim | None:
+    """All shared experts together; an explicit 0 means none."""
+    explicit = fields.maybe_dim(
+        "shared_expert_intermediate_size",
+        "moe_shared_expert_intermediate_size",
+        "shared_intermediate_size",
+    )
+    if explicit is not None:
+        return explicit if explicit.value else None
+    count = fields.maybe_dim("n_shared_experts", "num_shared_experts")
+    if count is not None:
+        return (expert_width if count.value == 1 else count * expert_width) if count.value else None
+    return expert_width if traits is not None and traits.always_shared else None
+
+
+def _routing(fields: Fields, traits: Traits | None) -> str | None:
+    """How tokens choose experts, in FlashInfer's words; None where nothing decides it.
+
+    The names are those of FlashInfer's `RoutingMethodType` (flashinfer/tllm_enums.py), with the
+    dataset's ``renorm`` and ``ds_routing`` for its two.
+    """
+    if traits is not None and traits.routing is not None:
+        return traits.routing
+    scores = fields.text("scoring_func", "moe_router_activation_func", "score_function")
+    grouped = fields.maybe_dim("n_group", "num_expert_group") is not None
+    if scores == "sigmoid" or fields.text("topk_method") == "noaux_tc":
+        return _sigmoid_routing(fields, grouped=grouped)
+    if scores == "softmax" or (scores is None and traits is not None and traits.softmax_scores):
+        normalised = fields.flag("norm_topk_prob", "moe_renormalize")
+        if normalised is None and traits is not None:
+            normalised = traits.default_norm_topk
+        return None if normalised is None else "renorm" if normalised else "default_routing"
+    return None
+
+
+def _sigmoid_routing(fields: Fields, *, grouped: bool) -> str | None:
+    biased = fields.text("topk_method") == "noaux_tc" or fields.flag("use_routing_bias")
+    if grouped:
+        return "ds_routing"
+    return "minimax2_routing" if biased else None

@@ -1,0 +1,199 @@
+"""Which kind of mixer and feed-forward each layer has, from the configuration's layer lists."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from discover_models.reading.attention import MixerPlan
+from discover_models.reading.fields import Fields
+
+FfnKind = Literal["dense", "moe", "none"]
+
+_MIXER_WORDS = {
+    "full_attention": MixerPlan("attention"),
+    "attention": MixerPlan("attention"),
+    "sliding_attention": MixerPlan("attention", sliding=True),
+    "sliding_window": MixerPlan("attention", sliding=True),
+    "chunked_attention": MixerPlan("attention", chunked=True),
+    "linear_attention": MixerPlan("linear"),
+    "mamba": MixerPlan("mamba"),
+    "mamba2": MixerPlan("mamba"),
+    "hybrid": MixerPlan("parallel attention and Mamba"),
+    "conv": MixerPlan("short convolution"),
+}
+_PATTERN_LETTERS = {"M": "mamba", "*": "attention", "-": "mlp", "E": "moe"}
+"""`hybrid_override_pattern` (sglang python/sglang/srt/configs/nemotron_h.py)."""
+
+
+@dataclass(frozen=True)
+class LayerPlan:
+    """What one layer consists of; a layer may have a mixer, a feed-forward, or both."""
+
+    mixer: MixerPlan | None
+    ffn: FfnKind
+
+
+def plan_layers(fields: Fields, count: int) -> tuple[LayerPlan, ...]:
+    """One plan per decoder layer.
+
+    Raises:
+        ValueError: a layer list is shorter than the number of layers.
+    """
+    single = _one_part_per_layer(fields, count)
+    if single is not None:
+        return single
+    mixers = _mixers(fields, count)
+    sparse = _sparse_layers(fields, count)
+    return tuple(
+        LayerPlan(mixer, "moe" if layer in sparse else "dense")
+        for layer, mixer in enumerate(mixers)
+    )
+
+
+def _one_part_per_layer(fields: Fields, count: int) -> tuple[LayerPlan, ...] | None:
+    """Nemotron-H's way: each layer is one mixer or one feed-forward."""
+    pattern = fields.text("hybrid_override_pattern")
+    words: Sequence[object] | None
+    if pattern is not None:
+        words = [_PATTERN_LETTERS.get(letter, letter) for letter in pattern if letter != "|"]
+    else:
+        words = fields.items("layers_block_type")
+        if words is None or not {"mlp", "moe"} & set(map(str, words)):
+            return None
+    _check_length("hybrid_override_pattern or layers_block_type", words, count)
+    return tuple(_single(str(word)) for word in words[:count])
+
+
+def _single(word: str) -> LayerPlan:
+    if word == "mlp":
+        return LayerPlan(None, "dense")
+    if word == "moe":
+        return LayerPlan(None, "moe")
+    return LayerPlan(_MIXER_WORDS.get(word, MixerPlan(word)), "none")
+
+
+def _mixers(fields: Fields, count: int) -> list[MixerPlan]:
+    for read in (_by_layer_types, _by_numbered_types, _by_listed_layers, _by_interval):
+        plans = read(fields, count)
+        if plans is not None:
+            return _with_rope(fields, plans)
+    return _with_rope(fields, _by_window(fields, count))
+
+
+def _by_layer_types(fields: Fields, count: int) -> list[MixerPlan] | None:
+    words = fields.items("layer_types", "layers_block_type", "block_types")
+    if not words:
+        return None
+    _check_length("layer_types", words, count)
+    return [_MIXER_WORDS.get(str(word), MixerPlan(str(word))) for word in words[:count]]
+
+
+def _by_numbered_types(fields: Fields, count: int) -> list[MixerPlan] | None:
+    """`attn_type_list`: 0 is lightning attention, 1 full attention (MiniMax-Text-01)."""
+    numbers = fields.items("attn_type_list")
+    if numbers is None or set(numbers) == {1}:
+        return None
+    _check_length("attn_type_list", numbers, count)
+    lightning = MixerPlan("lightning attention")
+    return [MixerPlan("attention") if n == 1 else lightning for n in numbers[:count]]
+
+
+def _by_listed_layers(fields: Fields, count: int) -> list[MixerPlan] | None:
+    """`linear_attn_config` lists the full and the KDA layers, counted from 1."""
+    section = fields.inner("linear_attn_config")
+    full = section.items("full_attn_layers") if section is not None else None
+    if full is None:
+        return None
+    kda = MixerPlan("Kimi delta attention")
+    return [MixerPlan("attention") if i + 1 in full else kda for i in range(count)]
+
+
+def _by_interval(fields: Fields, count: int) -> list[MixerPlan] | None:
+    interval = fields.maybe_dim("full_attention_interval")
+    if interval is None or not interval.value:
+        return None
+    every = interval.value
+    return [MixerPlan("attention" if (i + 1) % every == 0 else "linear") for i in range(count)]
+
+
+def _by_window(fields: Fields, count: int) -> list[MixerPlan]:
+    """Sliding windows where no list names the layers: by period, from a layer on, or all."""
+    window = fields.maybe_dim("sliding_window")
+    if window is None or fields.flag("use_sliding_window") is False:
+        return [MixerPlan("attention")] * count
+    period = fields.maybe_dim("sliding_window_pattern", "_sliding_window_pattern")
+    if period is not None and period.value:
+        every = period.value
+        return [MixerPlan("attention", sliding=bool((i + 1) % every)) for i in range(count)]
+    first = fields.maybe_dim("max_window_layers")
+    start = first.value or 0 if first is not None else 0
+    return [MixerPlan("attention", sliding=i >= start) for i in range(count)]
+
+
+def _with_rope(fields: Fields, plans: list[MixerPlan]) -> list[MixerPlan]:
+    """Layers without position embedding: listed (1 keeps it), or every n-th.
+
+    Chunked attention goes with the rotated layers (sglang python/sglang/srt/models/llama4.py).
+    """
+    listed = fields.items("no_rope_layers") or None
+    interval = fields.maybe_dim("no_rope_layer_interval")
+    if listed is None and interval is None:
+        return plans
+    every = interval.value if interval is not None else None
+    if listed is not None:
+        _check_length("no_rope_layers", listed, len(plans))
+    keeps = [
+        bool(listed[i]) if listed is not None else not every or bool((i + 1) % every)
+        for i in range(len(plans))
+    ]
+    chunk = fields.maybe_dim("attention_chunk_size") is not None
+    return [
+        MixerPlan(p.kind, p.sliding, (p.chunked or chunk) and keep, keep)
+        if p.kind == "attention"
+        else p
+        for p, keep in zip(plans, keeps, strict=True)
+    ]
+
+
+def _sparse_layers(fields: Fields, count: int) -> set[int]:
+    """The layers with experts."""
+    if not _has_experts(fields):
+        return set()
+    listed = fields.items("moe_layers", "moe_layers_enum")
+    if listed:
+        return {n for n in listed if isinstance(n, int)}
+    layers = set(range(count))
+    first = fields.maybe_dim("first_k_dense_replace", "num_dense_layers", "n_dense_layers")
+    if first is not None and first.value:
+        layers -= set(range(first.value))
+    layers &= _by_frequency(fields, count)
+    dense = fields.items("mlp_only_layers") or []
+    return layers - {n for n in dense if isinstance(n, int)}
+
+
+def _has_experts(fields: Fields) -> bool:
+    found = fields.maybe_dim(*EXPERTS)
+    return found is not None and bool(found.value) and fields.flag("enable_moe_block") is not False
+
+
+EXPERTS = ("num_experts", "n_routed_experts", "num_local_experts", "moe_num_experts",
+           "n_experts", "num_routed_experts")  # fmt: skip
+
+
+def _by_frequency(fields: Fields, count: int) -> set[int]:
+    per_layer = fields.items("moe_layer_freq")
+    if per_layer is not None:
+        _check_length("moe_layer_freq", per_layer, count)
+        return {i for i in range(count) if per_layer[i]}
+    frequency = fields.maybe_dim("moe_layer_freq")
+    if frequency is not None and frequency.value:
+        return {i for i in range(count) if i % frequency.value == 0}
+    step = fields.maybe_dim("decoder_sparse_step", "interleave_moe_layer_step")
+    if step is not None and step.value:
+        return {i for i in range(count) if (i + 1) % step.value == 0}
+    return set(range(count))
+
+
+def _check_length(name: str, items: Sequence[object], count: int) -> None:
+    if len(items) < count:
+        raise ValueError(f"{name} has {len(items)} entries for {count} layers")

@@ -1,0 +1,137 @@
+"""What a model class decides by itself, which no configuration field says.
+
+One entry per `model_type`, each read in SGLang's model file that it names (version 0.5.23). It
+serves where the class's own source can't be read; a type that is not listed leaves these things
+undecided.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+QkNorm = Literal["none", "per_head", "full", "undecided"]
+
+
+@dataclass(frozen=True)
+class Traits:
+    """What the class decides."""
+
+    source: str
+    """SGLang's model file, below ``python/sglang/srt/models/``."""
+    rope: Literal["neox", "gptj", "none"] | None = "neox"
+    qk_norm: QkNorm = "none"
+    qk_norm_flag: str = ""
+    """Field that switches the q/k norm on; empty where the class always has it."""
+    routing: str | None = None
+    """Fixed routing; None where the fields decide it."""
+    softmax_scores: bool = False
+    """Experts are scored by softmax unless a field says otherwise."""
+    default_norm_topk: bool | None = None
+    """Whether top-k weights are normalised where no field says."""
+    gemma_norm: bool = False
+    sandwich: bool = False
+    """A second norm follows attention and MLP."""
+    output_gate: bool = False
+    expert_width: str = "moe_intermediate_size"
+    """The field that holds the width of one expert."""
+    shared_width: str = ""
+    """The field that holds the shared expert's width; empty: count times expert width."""
+    always_shared: bool = False
+    """Every MoE layer has one shared expert of the expert width."""
+    shared_gate: bool = False
+    gated: bool = True
+    sinks: bool = False
+    no_rope_without_norm: bool = False
+    """Layers without position embedding have no q/k norm either."""
+
+
+_MLA = Traits(source="deepseek_v2.py", rope="gptj")
+
+TRAITS: dict[str, Traits] = {
+    "llama": Traits(source="llama.py"),
+    "mistral": Traits(source="mistral.py"),
+    "ministral3": Traits(source="ministral3.py"),
+    "mixtral": Traits(
+        source="mixtral.py",
+        softmax_scores=True,
+        default_norm_topk=True,
+        expert_width="intermediate_size",
+    ),
+    "qwen2": Traits(source="qwen2.py"),
+    "qwen2_vl_text": Traits(source="qwen2.py"),
+    "qwen2_5_vl_text": Traits(source="qwen2.py"),
+    "qwen2_moe": Traits(
+        source="qwen2_moe.py",
+        softmax_scores=True,
+        shared_gate=True,
+        shared_width="shared_expert_intermediate_size",
+    ),
+    "qwen3": Traits(source="qwen3.py", qk_norm="per_head"),
+    "qwen3_vl_text": Traits(source="qwen3_vl.py", qk_norm="per_head"),
+    "qwen3_moe": Traits(source="qwen3_moe.py", qk_norm="per_head", softmax_scores=True),
+    "qwen3_vl_moe_text": Traits(
+        source="qwen3_vl_moe.py", qk_norm="per_head", softmax_scores=True, default_norm_topk=True
+    ),
+    "qwen3_next": Traits(
+        source="qwen3_next.py",
+        qk_norm="per_head",
+        softmax_scores=True,
+        gemma_norm=True,
+        output_gate=True,
+        shared_gate=True,
+        shared_width="shared_expert_intermediate_size",
+    ),
+    "qwen3_5_text": Traits(
+        source="qwen3_5.py", qk_norm="per_head", gemma_norm=True, output_gate=True
+    ),
+    "qwen3_5_moe_text": Traits(
+        source="qwen3_5.py",
+        qk_norm="per_head",
+        softmax_scores=True,
+        default_norm_topk=True,
+        gemma_norm=True,
+        output_gate=True,
+        shared_gate=True,
+        shared_width="shared_expert_intermediate_size",
+    ),
+    "mimo": Traits(source="mimo.py"),
+    "phi3": Traits(source="llama.py"),
+    "gemma2": Traits(source="gemma2.py", gemma_norm=True, sandwich=True),
+    "gemma3_text": Traits(
+        source="gemma3_causal.py", qk_norm="per_head", gemma_norm=True, sandwich=True
+    ),
+    "glm4_moe": Traits(source="glm4_moe.py", qk_norm="per_head", qk_norm_flag="use_qk_norm"),
+    "gpt_oss": Traits(
+        source="gpt_oss.py",
+        softmax_scores=True,
+        default_norm_topk=True,
+        sinks=True,
+        expert_width="intermediate_size",
+    ),
+    "llama4_text": Traits(
+        source="llama4.py",
+        qk_norm="per_head",
+        qk_norm_flag="use_qk_norm",
+        no_rope_without_norm=True,
+        routing="llama4_routing",
+        expert_width="intermediate_size",
+        always_shared=True,
+    ),
+    "minimax_m2": Traits(
+        source="minimax_m2.py",
+        qk_norm="full",
+        qk_norm_flag="use_qk_norm",
+        expert_width="intermediate_size",
+    ),
+    "nemotron_h": Traits(
+        source="nemotron_h.py",
+        rope="none",
+        gated=False,
+        shared_width="moe_shared_expert_intermediate_size",
+        routing="ds_routing",
+    ),
+    "deepseek_v2": _MLA,
+    "deepseek_v3": _MLA,
+    "deepseek_v32": _MLA,
+    "kimi_k2": _MLA,
+    "glm_moe_dsa": _MLA,
+}

@@ -224,6 +224,8 @@ class Architecture(Frozen):
     groups: tuple[LayerGroup, ...]
     gemma_norm: bool = False
     """Norm weights are stored as an offset from one."""
+    sandwich_norms: bool = False
+    """A second norm, without residual, follows attention and MLP."""
     quantization: str = "bf16"
     """How the checkpoint is stored as a whole."""
     notes: tuple[str, ...] = ()

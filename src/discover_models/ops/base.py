@@ -1,7 +1,7 @@
 """What every kernel family is made of. A family never reads anything: it looks at values."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 from discover_models.domain.architecture import Architecture, LayerGroup, Unmapped
@@ -17,36 +17,69 @@ Axes = Mapping[str, int]
 
 @dataclass(frozen=True)
 class Limit:
-    """A shape that one code path of an API refuses.
+    """What one code path demands of a shape, as FlashInfer's code states it.
 
-    `text` is a line of FlashInfer that states the limit; where it is not found in the checkout the
-    limit counts as not checked. A definition is refused only where every path refuses it.
+    `text` is part of one line of `file` that states the limit; where it is not in the checkout the
+    limit counts as not checked.
     """
 
-    path_name: str
-    """The code path in words, for example ``CUDA-core decode``."""
-    refuses: Callable[[Axes], bool]
+    what: str
+    """For people: ``group size``."""
+    measure: Callable[[Axes], int]
+    """The number that the limit is on."""
     file: str
     text: str
     version: str
-    """FlashInfer version that the limit was read from."""
-    otherwise: str
-    """Which path takes such a shape instead; empty where none does."""
+    """FlashInfer version that the limit was first read in."""
+    accepts: Callable[[int], bool] | None = None
+    listed: str = ""
+    """Pattern whose group captures, in `file`, each accepted number; instead of `accepts`."""
+
+
+@dataclass(frozen=True)
+class CodePath:
+    """One way through an API to a kernel, with its limits."""
+
+    name: str
+    """For people: ``CUDA-core decode``."""
+    limits: tuple[Limit, ...] = ()
+    checked: bool = True
+    """False where the path's limits are not in Python or header sources (cubins, cuDNN)."""
+
+
+@dataclass(frozen=True)
+class Dump:
+    """How FlashInfer's own trace dump of a kernel is named and what it must look like.
+
+    The name alone never decides: stage, layout and data type show in op_type, inputs and the API.
+    """
+
+    name: str
+    """Format string over the axes."""
+    op_types: tuple[str, ...]
+    inputs: Mapping[str, tuple[str, tuple[str, ...]]]
+    """Tensor inputs it must have: name → (dtype, axes)."""
+    api: str = ""
+    """Last part of the ``fi_api:`` tag that it must carry; empty where the inputs suffice."""
+    needs_equal: tuple[str, str] | None = None
+    """Two axes of the dump that must be equal for it to be this kernel."""
 
 
 @dataclass(frozen=True)
 class KernelSpec:
-    """One kernel: who implements it and which shapes they refuse."""
+    """One kernel: who implements it, which shapes they take, how dumps name it."""
 
     key: str
     op_type: str
     apis: tuple[str, ...]
     """Public FlashInfer APIs that implement it; the dataset's tagged one first."""
-    limits: tuple[Limit, ...] = ()
-    dump_name: str = ""
-    """Name in FlashInfer's own trace dumps, as a format string over the axes."""
-    alias_requires: Mapping[str, str] = field(default_factory=dict[str, str])
-    """Input name → dtype that a dump must have to be this kernel."""
+    paths: tuple[CodePath, ...] = ()
+    """All code paths of those APIs; empty where no shape is refused."""
+    dumps: tuple[Dump, ...] = ()
+    traced_as: str = ""
+    """For APIs whose template depends on an argument: the value that this kernel passes."""
+    requires: tuple[str, str] | None = None
+    """File and text that a FlashInfer must have besides the API, for example an enum member."""
     always_supported: bool = False
     """The reference implementation is PyTorch itself."""
 

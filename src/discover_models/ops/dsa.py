@@ -5,20 +5,21 @@ from collections.abc import Iterator
 from discover_models.domain.architecture import Architecture, MlaAttention, Unmapped
 from discover_models.domain.dimension import Dim
 from discover_models.domain.kernel import Parallelism
-from discover_models.ops.base import PAGE_SIZES, KernelSpec, Need, mixers_of
-from discover_models.ops.mla import latent_axes
+from discover_models.ops.base import PAGE_SIZES, CodePath, KernelSpec, Need, mixers_of
+from discover_models.ops.mla import TRTLLM_GEN_PAGE, latent_axes
 
 TOPK_INDEXER = KernelSpec(
     key="dsa_topk_indexer",
     op_type="dsa_paged",
-    apis=("flashinfer.dsa_indexer.dsa_topk_indexer",),
+    apis=("flashinfer.dsa_indexer.dsa_indexer_topk",),
 )
 SPARSE_ATTENTION = KernelSpec(
     key="dsa_sparse_attention",
     op_type="dsa_paged",
-    apis=(
-        "flashinfer.decode.trtllm_batch_decode_with_kv_cache_mla",
-        "flashinfer.mla.trtllm_batch_decode_with_kv_cache_mla",
+    apis=("flashinfer.decode.trtllm_batch_decode_with_kv_cache_mla",),
+    paths=(
+        CodePath(name="trtllm-gen sparse MLA", limits=(TRTLLM_GEN_PAGE,)),
+        CodePath(name="BatchMLAPagedAttentionWrapper with page size 1 over the picked tokens"),
     ),
 )
 

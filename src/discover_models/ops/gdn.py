@@ -1,26 +1,113 @@
 """Gated DeltaNet linear attention with the state stored K-last."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from discover_models.domain.architecture import Architecture, GdnAttention, Unmapped
 from discover_models.domain.kernel import Parallelism
-from discover_models.ops.base import KernelSpec, Need, attention_tp_name, mixers_of, split
+from discover_models.ops.base import (
+    CodePath,
+    Dump,
+    KernelSpec,
+    Limit,
+    Need,
+    attention_tp_name,
+    mixers_of,
+    split,
+)
+
+_QKV = {
+    "q": ("num_q_heads", "head_size"),
+    "k": ("num_k_heads", "head_size"),
+    "v": ("num_v_heads", "head_size"),
+}
+_STATE = ("num_v_heads", "head_size", "head_size")
+
+
+def _inputs(
+    tokens: tuple[str, ...], state: str, slots: str
+) -> dict[str, tuple[str, tuple[str, ...]]]:
+    """The tensors of one stage: tokens by heads, and the float32 state."""
+    tensors = {name: ("bfloat16", (*tokens, *axes)) for name, axes in _QKV.items()}
+    return {**tensors, state: ("float32", (slots, *_STATE))}
+
+
+def _dump(stage: str, tokens: tuple[str, ...], state: str, slots: str, api: str) -> Dump:
+    """The state is K-last in these APIs only; equal shapes can't tell, the API does."""
+    return Dump(
+        name=f"gdn_{stage}_qk{{num_q_heads}}_v{{num_v_heads}}_d{{head_size}}",
+        op_types=("gdn",),
+        inputs=_inputs(tokens, state, slots),
+        api=api,
+    )
+
+
+def _head_size(file: str, text: str, accepts: Callable[[int], bool]) -> Limit:
+    return Limit(
+        what="head size",
+        measure=lambda axes: axes["head_size"],
+        accepts=accepts,
+        file=file,
+        text=text,
+        version="0.7.2",
+    )
+
+
+def _is_128(size: int) -> bool:
+    return size == 128
+
+
+_DSL = "flashinfer/gdn_kernels/delta_rule_dsl/delta_rule_{gpu}.py"
+_ONLY_128 = 'raise RuntimeError(f"DSL kernel only supports D=128, got {D}")'
+_AT_LEAST_128 = _head_size(
+    "flashinfer/gdn_decode.py",
+    'assert K >= 128, f"K must be at least 128, got K={K}"',
+    lambda size: size >= 128,
+)
 
 PREFILL = KernelSpec(
     key="gdn_prefill",
     op_type="gdn",
     apis=("flashinfer.gdn_prefill.chunk_gated_delta_rule",),
+    paths=(
+        CodePath(
+            "SM100 prefill",
+            (_head_size("flashinfer/gdn_prefill.py", "assert head_size == 128, (", _is_128),),
+        ),
+        CodePath("SM90 prefill", (_head_size(_DSL.format(gpu="sm90"), _ONLY_128, _is_128),)),
+        CodePath("SM120 prefill", (_head_size(_DSL.format(gpu="sm120"), _ONLY_128, _is_128),)),
+        CodePath("cuDNN prefill", checked=False),
+    ),
+    dumps=(_dump("prefill", ("total_seq_len",), "state", "num_seqs", "chunk_gated_delta_rule"),),
 )
 DECODE = KernelSpec(
     key="gdn_decode",
     op_type="gdn",
     apis=("flashinfer.gdn_decode.gated_delta_rule_decode_pretranspose",),
-    dump_name="gdn_decode_qk{num_q_heads}_v{num_v_heads}_d{head_size}",
+    paths=(CodePath("decode", (_AT_LEAST_128,)),),
+    dumps=(
+        _dump(
+            "decode",
+            ("batch_size", "seq_len"),
+            "state",
+            "batch_size",
+            "gated_delta_rule_decode_pretranspose",
+        ),
+    ),
 )
 MTP = KernelSpec(
     key="gdn_mtp",
     op_type="gdn",
     apis=("flashinfer.gdn_decode.gated_delta_rule_mtp",),
+    paths=(CodePath("multi-token decode", (_AT_LEAST_128,)),),
+    dumps=(
+        _dump(
+            "mtp",
+            ("batch_size", "seq_len"),
+            "initial_state",
+            "pool_size",
+            "gated_delta_rule_mtp",
+        ),
+    ),
 )
 
 

@@ -18,13 +18,20 @@ from discover_models.domain.architecture import (
 )
 from discover_models.domain.dimension import Dim
 from discover_models.domain.kernel import Parallelism
-from discover_models.ops.base import KernelSpec, Need
+from discover_models.ops.base import Dump, KernelSpec, Need
 
 GEMM = KernelSpec(
     key="gemm",
     op_type="gemm",
     apis=("flashinfer.gemm.mm_bf16",),
-    dump_name="gemm_bf16_N{N}_K{K}",
+    dumps=(
+        Dump(
+            name="gemm_bf16_N{N}_K{K}",
+            op_types=("gemm_bf16", "gemm"),
+            inputs={"A": ("bfloat16", ("M", "K")), "B": ("bfloat16", ("K", "N"))},
+            api="mm_bf16",
+        ),
+    ),
     always_supported=True,
 )
 

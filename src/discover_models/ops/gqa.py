@@ -7,13 +7,40 @@ from discover_models.domain.dimension import Dim
 from discover_models.domain.kernel import Parallelism
 from discover_models.ops.base import (
     PAGE_SIZES,
+    CodePath,
+    Dump,
     KernelSpec,
+    Limit,
     Need,
     attention_tp_name,
     mixers_of,
     replicated_split,
     split,
 )
+
+_CACHE = ("num_pages", "page_size", "num_kv_heads", "head_dim")
+_FA2_HEAD_DIM = Limit(
+    what="head dimension",
+    measure=lambda axes: axes["head_dim"],
+    accepts=lambda size: size >= 64 and size % 16 == 0,
+    file="include/flashinfer/attention/prefill.cuh",
+    text="(NUM_MMA_D_VO < 4) ||",
+    version="0.7.2",
+)
+_CUDA_CORES = CodePath(
+    name="CUDA-core decode",
+    limits=(
+        Limit(
+            what="group size (query heads per KV head)",
+            measure=lambda axes: axes["num_qo_heads"] // axes["num_kv_heads"],
+            listed=r"group_size == (\d+)",
+            file="include/flashinfer/utils.cuh",
+            text='err_msg << "Unsupported group_size: " << group_size;',
+            version="0.7.2",
+        ),
+    ),
+)
+_TRTLLM_GEN = CodePath(name="trtllm-gen and cuDNN kernels", checked=False)
 
 PAGED_DECODE = KernelSpec(
     key="gqa_paged_decode",
@@ -22,7 +49,11 @@ PAGED_DECODE = KernelSpec(
         "flashinfer.decode.BatchDecodeWithPagedKVCacheWrapper",
         "flashinfer.decode.trtllm_batch_decode_with_kv_cache",
     ),
-    dump_name="gqa_paged_decode_h{num_qo_heads}_kv{num_kv_heads}_d{head_dim}_ps{page_size}",
+    paths=(
+        _CUDA_CORES,
+        CodePath(name="tensor-core decode (use_tensor_cores=True)", limits=(_FA2_HEAD_DIM,)),
+        _TRTLLM_GEN,
+    ),
 )
 PAGED_PREFILL = KernelSpec(
     key="gqa_paged_prefill_causal",
@@ -31,13 +62,42 @@ PAGED_PREFILL = KernelSpec(
         "flashinfer.prefill.BatchPrefillWithPagedKVCacheWrapper",
         "flashinfer.prefill.trtllm_batch_context_with_kv_cache",
     ),
-    dump_name="gqa_paged_prefill_h{num_qo_heads}_kv{num_kv_heads}_d{head_dim}_ps{page_size}",
+    paths=(CodePath(name="FA2 prefill", limits=(_FA2_HEAD_DIM,)), _TRTLLM_GEN),
+    dumps=(
+        Dump(
+            name="gqa_paged_prefill_h{num_qo_heads}_kv{num_kv_heads}_d{head_dim}_ps{page_size}",
+            op_types=("gqa_paged",),
+            inputs={
+                "q": ("bfloat16", ("total_q", "num_qo_heads", "head_dim")),
+                "k_cache": ("bfloat16", _CACHE),
+                "v_cache": ("bfloat16", _CACHE),
+                "qo_indptr": ("int32", ("len_indptr",)),
+                "kv_indptr": ("int32", ("len_indptr",)),
+                "kv_indices": ("int32", ("num_kv_indices",)),
+            },
+            api="BatchPrefillWithPagedKVCacheWrapper.run",
+        ),
+    ),
 )
 RAGGED_PREFILL = KernelSpec(
     key="gqa_ragged_prefill_causal",
     op_type="gqa_ragged",
     apis=("flashinfer.prefill.BatchPrefillWithRaggedKVCacheWrapper",),
-    dump_name="gqa_ragged_h{num_qo_heads}_kv{num_kv_heads}_d{head_dim}",
+    paths=(CodePath(name="FA2 prefill", limits=(_FA2_HEAD_DIM,)), _TRTLLM_GEN),
+    dumps=(
+        Dump(
+            name="gqa_ragged_h{num_qo_heads}_kv{num_kv_heads}_d{head_dim}",
+            op_types=("gqa_ragged",),
+            inputs={
+                "q": ("bfloat16", ("total_q", "num_qo_heads", "head_dim")),
+                "k": ("bfloat16", ("total_kv", "num_kv_heads", "head_dim")),
+                "v": ("bfloat16", ("total_kv", "num_kv_heads", "head_dim")),
+                "qo_indptr": ("int32", ("len_indptr",)),
+                "kv_indptr": ("int32", ("len_indptr",)),
+            },
+            api="BatchPrefillWithRaggedKVCacheWrapper.run",
+        ),
+    ),
 )
 _HEADS = "_h{num_qo_heads}_kv{num_kv_heads}_d{head_dim}"
 

@@ -5,7 +5,9 @@ from collections.abc import Iterator
 from discover_models.domain.architecture import Architecture, MambaMixer, Unmapped
 from discover_models.domain.kernel import Parallelism
 from discover_models.ops.base import (
+    CodePath,
     KernelSpec,
+    Limit,
     Need,
     attention_tp_name,
     mixers_of,
@@ -17,6 +19,22 @@ SSU_DECODE = KernelSpec(
     key="mamba_ssu_decode",
     op_type="mamba_ssu",
     apis=("flashinfer.mamba.selective_state_update",),
+    paths=(
+        CodePath(
+            "horizontal algorithm (SM100, large batches)",
+            (
+                Limit(
+                    what="heads per group",
+                    measure=lambda axes: axes["nheads"] // axes["ngroups"],
+                    accepts=lambda ratio: ratio in (1, 2, 4, 8, 16, 32, 64),
+                    file="include/flashinfer/mamba/kernel_selective_state_update_stp.cuh",
+                    text="dispatchRatio(params, std::integer_sequence<int, 1, 2, 4, 8, 16, 32, 64>",
+                    version="0.7.2",
+                ),
+            ),
+        ),
+        CodePath('algorithm="simple"'),
+    ),
 )
 
 

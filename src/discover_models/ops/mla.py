@@ -7,11 +7,43 @@ from discover_models.domain.dimension import Dim
 from discover_models.domain.kernel import Parallelism
 from discover_models.ops.base import (
     PAGE_SIZES,
+    CodePath,
     KernelSpec,
+    Limit,
     Need,
     attention_tp_name,
     mixers_of,
     split,
+)
+
+_FA2_LATENT = CodePath(
+    name="FA2 MLA",
+    limits=(
+        Limit(
+            what="latent dimension",
+            measure=lambda axes: axes["head_dim_ckv"],
+            accepts=lambda size: size % 128 == 0,
+            file="flashinfer/mla/_batch_mla/_backends/_fa_common.py",
+            text="if head_dim_ckv % 128 or head_dim_kpe % 64:",
+            version="0.7.2",
+        ),
+        Limit(
+            what="rotary dimension",
+            measure=lambda axes: axes["head_dim_kpe"],
+            accepts=lambda size: size % 64 == 0,
+            file="flashinfer/mla/_batch_mla/_backends/_fa_common.py",
+            text="if head_dim_ckv % 128 or head_dim_kpe % 64:",
+            version="0.7.2",
+        ),
+    ),
+)
+TRTLLM_GEN_PAGE = Limit(
+    what="page size",
+    measure=lambda axes: axes["page_size"],
+    accepts=lambda size: size in (32, 64),
+    file="flashinfer/mla/_core.py",
+    text="trtllm-gen requires block_size in (32, 64), got {block_size}",
+    version="0.7.2",
 )
 
 PAGED_DECODE = KernelSpec(
@@ -21,17 +53,21 @@ PAGED_DECODE = KernelSpec(
         "flashinfer.mla.BatchMLAPagedAttentionWrapper",
         "flashinfer.mla.trtllm_batch_decode_with_kv_cache_mla",
     ),
-    dump_name="mla_paged_decode_h{num_qo_heads}_ckv{head_dim_ckv}_kpe{head_dim_kpe}_ps{page_size}",
+    paths=(_FA2_LATENT, CodePath(name="trtllm-gen MLA", limits=(TRTLLM_GEN_PAGE,), checked=False)),
 )
 PAGED_PREFILL = KernelSpec(
     key="mla_paged_prefill_causal",
     op_type="mla_paged",
     apis=("flashinfer.mla.BatchMLAPagedAttentionWrapper",),
+    paths=(_FA2_LATENT,),
 )
 RAGGED_PREFILL = KernelSpec(
     key="mla_ragged_prefill_causal",
     op_type="mla_ragged",
-    apis=("flashinfer.prefill.BatchPrefillWithRaggedKVCacheWrapper",),
+    apis=(
+        "flashinfer.prefill.BatchPrefillWithRaggedKVCacheWrapper",
+        "flashinfer.prefill.trtllm_ragged_attention_deepseek",
+    ),
 )
 
 

@@ -5,13 +5,58 @@ from collections.abc import Iterator
 from discover_models.domain.architecture import Architecture, LayerGroup, Moe, Unmapped
 from discover_models.domain.dimension import Dim
 from discover_models.domain.kernel import Parallelism
-from discover_models.ops.base import KernelSpec, Need, split
+from discover_models.ops.base import Dump, KernelSpec, Need, split
 
-FP8_BLOCK_SCALE = KernelSpec(
-    key="moe_fp8_block_scale",
-    op_type="moe",
-    apis=("flashinfer.fused_moe.trtllm_fp8_block_scale_moe",),
+_ENUM = "flashinfer/tllm_enums.py"
+_ROUTINGS = {
+    "renorm": "Renormalize",
+    "ds_routing": "DeepSeekV3",
+    "llama4_routing": "Llama4",
+    "minimax2_routing": "MiniMax2",
+    "default_routing": "Default",
+    "topk_routing": "TopK",
+    "sigmoid_renorm_routing": "SigmoidRenorm",
+    "sigmoid_routing": "Sigmoid",
+    "topk_sigmoid_routing": "TopKSigmoid",
+}
+"""Routing in definition names → member of FlashInfer's `RoutingMethodType`."""
+_RENORM_DUMPS = tuple(
+    Dump(
+        name=f"moe_fp8_block_scale_{routing}_topk{{top_k}}_e{{num_local_experts}}"
+        "_h{hidden_size}_i{intermediate_size}",
+        op_types=("moe",),
+        inputs={
+            "hidden_states": ("float8_e4m3fn", ("seq_len", "hidden_size")),
+            "gemm1_weights": (
+                "float8_e4m3fn",
+                ("num_local_experts", "gemm1_out_size", "hidden_size"),
+            ),
+            "gemm2_weights": (
+                "float8_e4m3fn",
+                ("num_local_experts", "hidden_size", "intermediate_size"),
+            ),
+        },
+        api="trtllm_fp8_block_scale_moe",
+        needs_equal=("num_experts", "num_local_experts"),
+    )
+    for routing in ("renormalize_routing", "renormalize_naive_routing")
 )
+
+
+def _fp8_block_scale_spec(routing: str, member: str) -> KernelSpec:
+    return KernelSpec(
+        key=f"moe_fp8_block_scale_{routing}",
+        op_type="moe",
+        apis=("flashinfer.fused_moe.trtllm_fp8_block_scale_moe",),
+        traced_as=routing,
+        requires=(_ENUM, f"{member} = "),
+        dumps=_RENORM_DUMPS if routing == "renorm" else (),
+    )
+
+
+FP8_BLOCK_SCALE = {
+    routing: _fp8_block_scale_spec(routing, member) for routing, member in _ROUTINGS.items()
+}
 FP4_BLOCK_SCALE = KernelSpec(
     key="trtllm_fp4_block_scale_moe",
     op_type="moe",
@@ -37,7 +82,12 @@ class MoeFamily:
     """One kernel per routing and data type; `e` is the experts of one GPU, `i` is unsharded."""
 
     op_type = "moe"
-    specs = (FP8_BLOCK_SCALE, FP4_BLOCK_SCALE, FP4_BLOCK_SCALE_ROUTED, FP8_PER_TENSOR)
+    specs = (
+        *FP8_BLOCK_SCALE.values(),
+        FP4_BLOCK_SCALE,
+        FP4_BLOCK_SCALE_ROUTED,
+        FP8_PER_TENSOR,
+    )
 
     def needs(
         self, architecture: Architecture, parallelism: Parallelism
@@ -79,17 +129,18 @@ def _needs(
 def _fp8_block_scale(
     group: LayerGroup, moe: Moe, architecture: Architecture, parallelism: Parallelism
 ) -> Need | Unmapped:
-    if moe.routing is None:
-        return Unmapped(
-            what="moe", reason="the fields don't decide how tokens are routed to experts"
-        )
+    spec = FP8_BLOCK_SCALE.get(moe.routing or "")
+    if spec is None:
+        why = "the fields don't decide how tokens are routed to experts"
+        unnamed = f"FlashInfer has no name for the routing {moe.routing}"
+        return Unmapped(what="moe", reason=unnamed if moe.routing else why)
     groups, axes = "", dict[str, Dim]()
     if moe.routing == "ds_routing" and moe.n_group is not None and moe.topk_group is not None:
         groups = "_ng{n_group}_kg{topk_group}"
         axes = {"n_group": moe.n_group, "topk_group": moe.topk_group}
     return Need(
-        spec=FP8_BLOCK_SCALE,
-        name=f"moe_fp8_block_scale_{moe.routing}_topk{{top_k}}{groups}"
+        spec=spec,
+        name=f"{spec.key}_topk{{top_k}}{groups}"
         "_e{num_local_experts}_h{hidden_size}_i{intermediate_size}",
         axes={
             "top_k": moe.top_k,

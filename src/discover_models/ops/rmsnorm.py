@@ -18,13 +18,11 @@ RMSNORM = KernelSpec(
     key="rmsnorm",
     op_type="rmsnorm",
     apis=("flashinfer.norm.rmsnorm",),
-    dump_name="rmsnorm_h{hidden_size}",
 )
 FUSED_ADD_RMSNORM = KernelSpec(
     key="fused_add_rmsnorm",
     op_type="rmsnorm",
     apis=("flashinfer.norm.fused_add_rmsnorm",),
-    dump_name="fused_add_rmsnorm_h{hidden_size}",
 )
 _SPECS = {spec.key: spec for spec in (RMSNORM, FUSED_ADD_RMSNORM)}
 
@@ -44,7 +42,9 @@ class RmsNormFamily:
     ) -> Iterator[Need | Unmapped]:
         notes = ("Gemma's norm: the weight is an offset from one",) * architecture.gemma_norm
         for group in architecture.groups:
-            for norm in group.norms if group.norms is not None else _norms(architecture, group):
+            if group.norms is None:
+                yield from _pre_norms(architecture, group, notes)
+            for norm in group.norms if group.norms is not None else _inner_norms(group):
                 spec = _SPECS.get(norm.kind)
                 if spec is not None:
                     yield _need(spec, norm, group.layers, notes)
@@ -75,15 +75,27 @@ def _need(
     )
 
 
-def _norms(architecture: Architecture, group: LayerGroup) -> Iterator[Norm]:
-    """The norms of a pre-norm layer, which every class without a source of its own has.
+def _pre_norms(
+    architecture: Architecture, group: LayerGroup, notes: tuple[str, ...]
+) -> Iterator[Need]:
+    """The hidden-size norms of pre-norm layers, which a class has unless its source says otherwise.
 
-    The first norm of the model has no residual to add yet, so the plain kernel runs too.
+    Each adds the residual first, but for the first norm of the model, which has none yet, and for
+    the second norm after attention and MLP that some classes have.
     """
     hidden = architecture.hidden_size
-    if 0 in group.layers:
-        yield _rms("first input_layernorm", hidden)
-    yield Norm(name="input and post-attention norm", kind="fused_add_rmsnorm", size=hidden)
+    plain = group.layers if architecture.sandwich_norms else group.layers[:1]
+    if architecture.sandwich_norms or 0 in group.layers:
+        yield _need(RMSNORM, _rms("hidden norm without residual", hidden), plain, notes)
+    one_part = group.mixer is None or group.ffn is None
+    fused = tuple(layer for layer in group.layers if layer or not one_part)
+    norm = Norm(name="hidden norm with residual", kind="fused_add_rmsnorm", size=hidden)
+    if fused:
+        yield _need(FUSED_ADD_RMSNORM, norm, fused, notes)
+
+
+def _inner_norms(group: LayerGroup) -> Iterator[Norm]:
+    """The norms inside attention."""
     mixer = group.mixer
     if isinstance(mixer, MlaAttention):
         if mixer.q_lora_rank is not None:

@@ -11,7 +11,7 @@ from discover_models.domain.architecture import (
     Unmapped,
 )
 from discover_models.domain.kernel import Parallelism
-from discover_models.ops.base import KernelSpec, Need
+from discover_models.ops.base import CodePath, KernelSpec, Limit, Need
 
 ROPE = KernelSpec(
     key="rope_with_cos_sin_cache",
@@ -19,6 +19,21 @@ ROPE = KernelSpec(
     apis=(
         "flashinfer.rope.apply_rope_with_cos_sin_cache_inplace",
         "flashinfer.rope.apply_rope_with_cos_sin_cache",
+    ),
+    paths=(
+        CodePath(
+            "cached cos/sin kernel",
+            (
+                Limit(
+                    what="head size minus rotary dimension",
+                    measure=lambda axes: axes["head_size"] - axes["rotary_dim"],
+                    accepts=lambda rest: rest >= 0,
+                    file="include/flashinfer/pos_enc.cuh",
+                    text="if (head_dim < rotary_dim) {",
+                    version="0.7.2",
+                ),
+            ),
+        ),
     ),
 )
 

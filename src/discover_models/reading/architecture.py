@@ -47,9 +47,10 @@ def read_architecture(
         num_layers=num_layers,
         groups=groups,
         gemma_norm=bool(traits and traits.gemma_norm),
+        sandwich_norms=bool(traits and traits.sandwich),
         quantization=quantization.whole,
-        unmapped=(*unmapped, *_extra_layers(fields)),
-        notes=_notes(decoder, traits),
+        unmapped=unmapped,
+        notes=(*_notes(decoder, traits), *_extra_layers(fields)),
     )
 
 
@@ -87,17 +88,12 @@ def _parts(
     return mixer, read_ffn(fields, traits, plan.ffn, experts)
 
 
-def _extra_layers(fields: Fields) -> tuple[Unmapped, ...]:
+def _extra_layers(fields: Fields) -> tuple[str, ...]:
     """Draft layers for multi-token prediction are no part of the decoder."""
     count = fields.maybe_dim("num_nextn_predict_layers", "mtp_num_hidden_layers", "num_mtp_modules")
     if count is None or not count.value:
         return ()
-    return (
-        Unmapped(
-            what=f"{count.value} multi-token prediction layer(s)",
-            reason="draft layers are inventoried apart from the decoder",
-        ),
-    )
+    return (f"{count.value} multi-token prediction layer(s) are not inventoried here",)
 
 
 def _notes(decoder: Decoder, traits: Traits | None) -> tuple[str, ...]:

@@ -73,13 +73,13 @@ def _gqa(fields: Fields, traits: Traits | None, plan: MixerPlan, layer: int) -> 
 
 
 def _kv_heads(fields: Fields, q_heads: Dim, layer: int) -> Dim:
-    """The class's own rule where it says "as many as query heads" with null."""
+    """As many as query heads where the class is known and says no number."""
     found = fields.layer_dim(layer, *KV_HEADS)
     if found is not None:
         return found
     if fields.flag("multi_query"):
         return Dim(value=1, expression="1 (multi_query)")
-    if any(fields.states_null(name) for name in KV_HEADS) or _has_no(fields, KV_HEADS):
+    if fields.class_leaves_open(*KV_HEADS):
         return q_heads
     return fields.dim(*KV_HEADS)
 
@@ -89,14 +89,9 @@ def _head_dim(fields: Fields, q_heads: Dim, layer: int) -> Dim:
     found = fields.layer_dim(layer, *HEAD_DIM)
     if found is not None:
         return found
-    if any(fields.states_null(name) for name in HEAD_DIM) or _has_no(fields, HEAD_DIM):
+    if fields.class_leaves_open(*HEAD_DIM):
         return fields.dim(*HIDDEN) // q_heads
     return fields.dim(*HEAD_DIM)
-
-
-def _has_no(fields: Fields, names: tuple[str, ...]) -> bool:
-    """Whether the configuration class is known and has none of the fields."""
-    return fields.defaults is not None and not any(fields.defaults.has(name) for name in names)
 
 
 def _qk_norm(fields: Fields, traits: Traits | None, plan: MixerPlan) -> QkNorm:

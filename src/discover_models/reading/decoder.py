@@ -63,12 +63,13 @@ def _first_architecture(config: Mapping[str, object]) -> str:
 
 
 def _at(config: Mapping[str, object], path: tuple[str, ...]) -> Mapping[str, object] | None:
-    here: object = config
+    here: Mapping[str, object] = config
     for key in path:
-        if not isinstance(here, dict):
+        inner = here.get(key)
+        if not isinstance(inner, dict):
             return None
-        here = cast("dict[str, object]", here).get(key)
-    return here if isinstance(here, dict) and here else None
+        here = cast("dict[str, object]", inner)
+    return here or None
 
 
 def _word(values: Mapping[str, object], key: str) -> str:

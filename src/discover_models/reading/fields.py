@@ -2,31 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol, cast
+from typing import Any, Protocol, cast
 
 from discover_models.domain.dimension import Dim, known, unknown
+
+
+class Default(Protocol):
+    """A value that a class puts in for a field that was left out."""
+
+    @property
+    def value(self) -> Any: ...
+
+    @property
+    def source(self) -> str:
+        """For people: ``default of transformers 5.23 Gemma3TextConfig``."""
+        ...
+
+    @property
+    def rests_on(self) -> tuple[str, ...]:
+        """The fields that it was computed from; empty for a constant."""
+        ...
 
 
 class Defaults(Protocol):
     """What a configuration class assumes for fields that a file leaves out."""
 
-    @property
-    def label(self) -> str:
-        """For people: ``default of transformers 5.23 Gemma3TextConfig``."""
+    def names(self, name: str) -> tuple[str, ...]:
+        """All names under which a file may give the field."""
         ...
 
-    def has(self, field: str) -> bool:
+    def declares(self, name: str) -> bool:
         """Whether the class has the field at all."""
         ...
 
-    def get(self, field: str) -> object:
-        """The default; None when there is none or when it is computed from other fields."""
-        ...
-
-    def names(self, field: str) -> Sequence[str]:
-        """The names under which the class keeps a field that it also knows as `field`."""
+    def resolve(self, name: str, config: Mapping[str, Any]) -> Default | None:
+        """The value for a field that `config` leaves out or gives as null."""
         ...
 
 
@@ -54,30 +66,39 @@ class Fields:
     file: str = "config.json"
 
     def find(self, *names: str) -> Found | None:
-        """The first of the names that has a value."""
-        spellings = [n for name in names for n in (name, *self._class_names(name))]
-        for name in spellings:
-            if self.values.get(name) is not None:
-                return Found(self.values[name], self.path + name, self.file)
-        if self.defaults is not None:
-            for name in spellings:
-                value = self.defaults.get(name)
-                if value is not None and name not in self.values:
-                    return Found(value, self.path + name, self.defaults.label)
-        return None
+        """The first of the names that has a value in the file, else in the class's defaults."""
+        spellings = (spelling for name in names for spelling in self._spellings(name))
+        for spelling in spellings:
+            if self.values.get(spelling) is not None:
+                return Found(self.values[spelling], self.path + spelling, self.file)
+        defaults = (self._default(name) for name in names)
+        return next((found for found in defaults if found is not None), None)
 
-    def _class_names(self, name: str) -> Sequence[str]:
-        return self.defaults.names(name) if self.defaults is not None else ()
+    def _spellings(self, name: str) -> tuple[str, ...]:
+        return (name, *(self.defaults.names(name) if self.defaults is not None else ()))
 
-    def states_null(self, name: str) -> bool:
-        """Whether the file or the class says that there is no such value."""
-        in_file = name in self.values and self.values[name] is None
-        return in_file or (
-            name not in self.values
-            and self.defaults is not None
-            and self.defaults.has(name)
-            and self.defaults.get(name) is None
+    def _default(self, name: str) -> Found | None:
+        """A null in the file is a statement, except where the class computes something for it."""
+        default = self.defaults.resolve(name, self.values) if self.defaults is not None else None
+        if default is None or default.value is None:
+            return None
+        if not default.rests_on and any(n in self.values for n in self._spellings(name)):
+            return None
+        computed = f", computed from {', '.join(default.rests_on)}" if default.rests_on else ""
+        return Found(default.value, self.path + name, default.source + computed)
+
+    def class_leaves_open(self, *names: str) -> bool:
+        """Whether the class is known and either has none of the fields or has null for them.
+
+        Classes of `transformers` then fall back on a rule in their modelling code.
+        """
+        return self.defaults is not None and all(
+            not self.defaults.declares(name) or self._is_null(name) for name in names
         )
+
+    def _is_null(self, name: str) -> bool:
+        default = self.defaults.resolve(name, self.values) if self.defaults is not None else None
+        return default is not None and default.value is None
 
     def dim(self, *names: str) -> Dim:
         """A dimension; unknown, with all names that were looked for, when none has a number."""

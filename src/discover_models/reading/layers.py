@@ -12,6 +12,7 @@ FfnKind = Literal["dense", "moe", "none"]
 _MIXER_WORDS = {
     "full_attention": MixerPlan("attention"),
     "attention": MixerPlan("attention"),
+    "indexed_attention": MixerPlan("attention"),
     "sliding_attention": MixerPlan("attention", sliding=True),
     "sliding_window": MixerPlan("attention", sliding=True),
     "chunked_attention": MixerPlan("attention", chunked=True),

@@ -99,7 +99,12 @@ TRAITS: dict[str, Traits] = {
     "gemma3_text": Traits(
         source="gemma3_causal.py", qk_norm="per_head", gemma_norm=True, sandwich=True
     ),
-    "glm4_moe": Traits(source="glm4_moe.py", qk_norm="per_head", qk_norm_flag="use_qk_norm"),
+    "glm4_moe": Traits(
+        source="glm4_moe.py",
+        qk_norm="per_head",
+        qk_norm_flag="use_qk_norm",
+        routing="ds_routing",
+    ),
     "gpt_oss": Traits(
         source="gpt_oss.py",
         softmax_scores=True,

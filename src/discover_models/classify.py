@@ -1,0 +1,364 @@
+"""The verdicts: is a definition there, does FlashInfer have the kernel, does SGLang call it. Pure.
+
+What could not be looked at stays undecided with a note; it never becomes "not there".
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from discover_models.domain.evidence import Evidence
+from discover_models.domain.kernel import (
+    ApiLookup,
+    Axis,
+    CallLookup,
+    ClassifiedKernel,
+    FiStatus,
+    RequiredKernel,
+    SglStatus,
+)
+from discover_models.errors import SourceError
+from discover_models.ops import SPECS
+from discover_models.ops.base import CodePath, Dump, KernelSpec, Limit
+from discover_models.sources.dataset import DatasetIndex, Definition
+
+
+class FlashInfer(Protocol):
+    """What the verdicts ask of FlashInfer's index."""
+
+    def find(self, api: str, *, template_hint: str | None = None) -> ApiLookup:
+        """Raises SourceError where that could not be looked up."""
+        ...
+
+    def cites(self, path: str, text: str) -> Evidence | None:
+        """The line of a file that contains the text; None where the file or line is not there."""
+        ...
+
+    def matches(self, path: str, pattern: str) -> tuple[str, ...] | None:
+        """What the pattern's group captures in a file; None where the file is not there."""
+        ...
+
+    def has_file(self, path: str) -> bool:
+        """Whether the checkout has the file."""
+        ...
+
+
+class Sglang(Protocol):
+    """What the verdicts ask of SGLang's index."""
+
+    def calls(self, api: str, aliases: Iterable[str] = ()) -> CallLookup:
+        """Raises SourceError where that could not be looked up."""
+        ...
+
+    def linear_layer(self) -> CallLookup:
+        """SGLang's own linear layer."""
+        ...
+
+
+@dataclass(frozen=True)
+class Sources:
+    """The indexes of one run; a source that failed is its error."""
+
+    dataset: DatasetIndex | SourceError
+    flashinfer: FlashInfer | SourceError
+    sglang: Sglang | SourceError
+
+
+@dataclass(frozen=True)
+class _Verdict:
+    """One decision with what it rests on."""
+
+    evidence: tuple[Evidence, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class _FiVerdict(_Verdict):
+    status: FiStatus | None = None
+    trace_template: bool | None = None
+    tests: tuple[Evidence, ...] = ()
+    apis: tuple[str, ...] = ()
+    """The ones that are there."""
+
+
+@dataclass(frozen=True)
+class _SglVerdict(_Verdict):
+    status: SglStatus | None = None
+
+
+def classify(kernel: RequiredKernel, sources: Sources) -> ClassifiedKernel:
+    """All verdicts on one required definition.
+
+    Raises:
+        SourceError: the dataset could not be read, so not even "existing" can be decided.
+    """
+    if isinstance(sources.dataset, SourceError):
+        raise sources.dataset
+    found = _existing(kernel, sources.dataset)
+    if found is not None:
+        alias = f"in the dataset under FlashInfer's dump name {found.name}"
+        return ClassifiedKernel(
+            required=kernel,
+            phase1_status="existing",
+            matched_name=found.name,
+            workloads=found.has_workloads,
+            evidence=sources.dataset.evidence(found),
+            notes=(alias,) if found.name != kernel.definition_name else (),
+        )
+    return _new(kernel, sources, sources.dataset)
+
+
+def tagged_only(
+    definitions: Iterable[Definition], required: Iterable[str], dataset: DatasetIndex
+) -> tuple[ClassifiedKernel, ...]:
+    """What the dataset's ``model:`` tags give to a model beyond the formulas."""
+    names = set(required)
+    return tuple(
+        ClassifiedKernel(
+            required=RequiredKernel(
+                definition_name=definition.name,
+                op_type=definition.op_type,
+                spec="",
+                axes={
+                    name: Axis(value=value, expression="the definition itself")
+                    for name, value in definition.axes.items()
+                },
+            ),
+            phase1_status="existing",
+            source="dataset_tag",
+            matched_name=definition.name,
+            workloads=definition.has_workloads,
+            evidence=dataset.evidence(definition),
+            notes=("the dataset tags it with this model; no formula yields it",),
+        )
+        for definition in definitions
+        if definition.name not in names
+    )
+
+
+def _existing(kernel: RequiredKernel, dataset: DatasetIndex) -> Definition | None:
+    found = dataset.find(kernel.definition_name)
+    if found is not None:
+        _check_axes(kernel, found)
+        return found
+    values = _values(kernel)
+    for dump in SPECS[kernel.spec].dumps:
+        candidate = dataset.find(dump.name.format(**values))
+        if candidate is not None and _is_dump_of(dump, candidate, values):
+            return candidate
+    return None
+
+
+def _values(kernel: RequiredKernel) -> dict[str, int]:
+    return {name: axis.value for name, axis in kernel.axes.items()}
+
+
+def _check_axes(kernel: RequiredKernel, found: Definition) -> None:
+    """A definition whose axes contradict its name would make every verdict on it wrong."""
+    for name, value in _values(kernel).items():
+        if found.axes.get(name, value) != value:
+            raise SourceError(
+                f"{found.path} in the dataset contradicts its name: axis {name} is"
+                f" {found.axes[name]}, not {value}"
+            )
+
+
+def _is_dump_of(dump: Dump, found: Definition, values: Mapping[str, int]) -> bool:
+    """Whether op_type, constant axes, inputs, dtypes and the API agree, not just the name."""
+    apis = tuple(found.tagged("fi_api"))
+    return (
+        found.op_type in dump.op_types
+        and all(found.axes.get(name, value) == value for name, value in values.items())
+        and all(_same_input(found, name, *wanted) for name, wanted in dump.inputs.items())
+        and (not dump.api or any(api.endswith(f".{dump.api}") for api in apis))
+        and (
+            dump.needs_equal is None
+            or found.axes.get(dump.needs_equal[0]) == found.axes.get(dump.needs_equal[1])
+        )
+    )
+
+
+def _same_input(found: Definition, name: str, dtype: str, axes: tuple[str, ...]) -> bool:
+    """A dump says ``unknown`` for the dtype of a tensor that it did not see."""
+    actual = found.inputs.get(name)
+    return actual is not None and actual[0] in (dtype, "unknown") and actual[1] == axes
+
+
+def _new(kernel: RequiredKernel, sources: Sources, dataset: DatasetIndex) -> ClassifiedKernel:
+    spec = SPECS[kernel.spec]
+    values = _values(kernel)
+    names = (kernel.definition_name, *(dump.name.format(**values) for dump in spec.dumps))
+    flashinfer = _flashinfer(spec, values, sources.flashinfer)
+    sglang = _sglang(spec, flashinfer, sources.sglang)
+    return ClassifiedKernel(
+        required=kernel,
+        phase1_status="new",
+        fi_status=flashinfer.status,
+        fi_trace_template=flashinfer.trace_template,
+        sgl_status=sglang.status,
+        evidence=(
+            dataset.absence(kernel.op_type, names),
+            *flashinfer.evidence,
+            *sglang.evidence,
+        ),
+        tests=flashinfer.tests,
+        notes=(*flashinfer.notes, *sglang.notes),
+    )
+
+
+def _flashinfer(
+    spec: KernelSpec, values: Mapping[str, int], index: FlashInfer | SourceError
+) -> _FiVerdict:
+    if isinstance(index, SourceError):
+        reason = f"fi_status undecided: {index}"
+        if spec.always_supported:
+            return _FiVerdict(status="fi_supported", notes=(_trace_undecided(index),))
+        return _FiVerdict(notes=(reason,))
+    lookups, errors = _lookups(spec, index)
+    found = tuple(lookup for lookup in lookups if lookup.found)
+    evidence = tuple(item for lookup in (found or lookups) for item in lookup.evidence)
+    if not found:
+        return _not_found(spec, evidence, errors)
+    refusal = _shape(spec, values, index)
+    missing = _lacks(spec, index)
+    return _FiVerdict(
+        status="fi_missing" if missing.notes else refusal.status,
+        trace_template=found[0].trace_template
+        if refusal.status == "fi_supported" and not missing.notes
+        else None,
+        evidence=(*evidence, *missing.evidence, *refusal.evidence),
+        notes=(*_trace_notes(found), *missing.notes, *refusal.notes),
+        tests=tuple(test for lookup in found for test in lookup.tests),
+        apis=tuple(lookup.api for lookup in found),
+    )
+
+
+def _not_found(
+    spec: KernelSpec, evidence: tuple[Evidence, ...], errors: list[SourceError]
+) -> _FiVerdict:
+    if spec.always_supported:
+        traced = None if errors else False
+        notes = (_trace_undecided(errors[0]),) if errors else ()
+        return _FiVerdict(
+            status="fi_supported", trace_template=traced, evidence=evidence, notes=notes
+        )
+    if errors:
+        reasons = tuple(f"fi_status undecided: {error}" for error in errors)
+        return _FiVerdict(evidence=evidence, notes=reasons)
+    return _FiVerdict(status="fi_missing", evidence=evidence)
+
+
+def _trace_undecided(error: SourceError) -> str:
+    return f"fi_trace_template undecided: {error}"
+
+
+def _lookups(spec: KernelSpec, index: FlashInfer) -> tuple[list[ApiLookup], list[SourceError]]:
+    lookups: list[ApiLookup] = []
+    errors: list[SourceError] = []
+    for api in spec.apis:
+        try:
+            lookups.append(index.find(api, template_hint=spec.traced_as or None))
+        except SourceError as error:
+            errors.append(error)
+    return lookups, errors
+
+
+def _trace_notes(found: tuple[ApiLookup, ...]) -> Iterator[str]:
+    first, *others = found
+    if first.trace:
+        yield f"trace template: {first.trace}"
+    if others:
+        yield "also implemented by " + ", ".join(lookup.api for lookup in others)
+
+
+def _lacks(spec: KernelSpec, index: FlashInfer) -> _Verdict:
+    """What the API needs besides itself, for example a routing method, and is not there."""
+    if spec.requires is None:
+        return _Verdict()
+    file, text = spec.requires
+    cited = index.cites(file, text)
+    if cited is not None:
+        return _Verdict(evidence=(cited,))
+    if not index.has_file(file):
+        return _Verdict()
+    return _Verdict(notes=(f"{file} has no {text.strip(' =')!r}: this FlashInfer lacks it",))
+
+
+def _shape(spec: KernelSpec, values: Mapping[str, int], index: FlashInfer) -> _FiVerdict:
+    """Missing only where every path refuses the shape; undecided where the rest is unchecked."""
+    takes: list[str] = []
+    unchecked: list[str] = []
+    refused: list[str] = []
+    evidence: list[Evidence] = []
+    for path in spec.paths:
+        outcome = _path(path, values, index)
+        evidence += outcome.evidence
+        if outcome.refused:
+            refused.append(f"{path.name} refuses {'; '.join(outcome.refused)}")
+        elif outcome.unchecked:
+            unchecked.append(f"{path.name}: limits not checked ({outcome.unchecked})")
+        else:
+            takes.append(path.name)
+    if not refused:
+        return _FiVerdict(status="fi_supported", notes=tuple(unchecked) if not takes else ())
+    if takes:
+        notes = (*refused, f"supported through {', '.join(takes)}")
+        return _FiVerdict(status="fi_supported", evidence=tuple(evidence), notes=notes)
+    if unchecked:
+        reason = "fi_status undecided: some paths refuse the shape and the rest is not checked"
+        return _FiVerdict(evidence=tuple(evidence), notes=(reason, *refused, *unchecked))
+    return _FiVerdict(status="fi_missing", evidence=tuple(evidence), notes=tuple(refused))
+
+
+@dataclass(frozen=True)
+class _PathOutcome:
+    refused: tuple[str, ...]
+    unchecked: str
+    evidence: tuple[Evidence, ...]
+
+
+def _path(path: CodePath, values: Mapping[str, int], index: FlashInfer) -> _PathOutcome:
+    refused: list[str] = []
+    evidence: list[Evidence] = []
+    unchecked = "" if path.checked else "compiled or outside the checked sources"
+    for limit in path.limits:
+        cited = index.cites(limit.file, limit.text)
+        if cited is None:
+            unchecked = f"{limit.file} of this checkout does not state it as {limit.version} does"
+            continue
+        value = limit.measure(values)
+        if not _accepts(limit, value, index):
+            refused.append(f"{limit.what} {value}")
+            evidence.append(cited)
+    return _PathOutcome(tuple(refused), unchecked, tuple(evidence))
+
+
+def _accepts(limit: Limit, value: int, index: FlashInfer) -> bool:
+    if limit.accepts is not None:
+        return limit.accepts(value)
+    listed = index.matches(limit.file, limit.listed) or ()
+    return value in {int(number) for number in listed if re.fullmatch(r"\d{1,9}", number)}
+
+
+def _sglang(spec: KernelSpec, flashinfer: _FiVerdict, index: Sglang | SourceError) -> _SglVerdict:
+    if flashinfer.status == "fi_missing":
+        return _SglVerdict(status="n/a")
+    if isinstance(index, SourceError):
+        return _SglVerdict(notes=(f"sgl_status undecided: {index}",))
+    if flashinfer.status is None:
+        return _SglVerdict(notes=("sgl_status undecided: it rests on fi_status",))
+    try:
+        lookups = (
+            (index.linear_layer(),)
+            if spec.always_supported
+            else tuple(index.calls(api) for api in flashinfer.apis)
+        )
+    except SourceError as error:
+        return _SglVerdict(notes=(f"sgl_status undecided: {error}",))
+    used = tuple(lookup for lookup in lookups if lookup.used)
+    return _SglVerdict(
+        status="sgl_integrated" if used else "sgl_missing",
+        evidence=tuple(item for lookup in (used or lookups) for item in lookup.evidence),
+        notes=tuple(note for lookup in (used or lookups) for note in lookup.notes),
+    )

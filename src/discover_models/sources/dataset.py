@@ -1,0 +1,158 @@
+"""The flashinfer-trace dataset: which definitions exist, with what axes, and for which models."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+from discover_models.domain.evidence import Evidence
+from discover_models.errors import SourceError
+
+MAX_BYTES = 4 << 20
+"""Of one definition file; real ones are below 20 KB."""
+
+
+@dataclass(frozen=True)
+class Definition:
+    """One definition file, as far as it matters here."""
+
+    name: str
+    op_type: str
+    axes: Mapping[str, int]
+    """Constant axes only."""
+    inputs: Mapping[str, tuple[str, tuple[str, ...] | None]]
+    """Name → (dtype, axes); None for a scalar."""
+    tags: tuple[str, ...]
+    path: str
+    has_workloads: bool
+
+    def tagged(self, key: str) -> Iterator[str]:
+        """The values of the tags ``key:value``."""
+        return (tag[len(key) + 1 :] for tag in self.tags if tag.startswith(f"{key}:"))
+
+
+@dataclass(frozen=True)
+class DatasetIndex:
+    """All definitions of one clone."""
+
+    definitions: Mapping[str, Definition]
+    commit: str | None
+
+    @staticmethod
+    def open(checkout: Path, commit: str | None) -> DatasetIndex:
+        """Read every definition.
+
+        Raises:
+            SourceError: there are no definitions, or one can't be read or contradicts its name.
+        """
+        root = checkout / "definitions"
+        files = sorted(root.glob("*/*.json"))
+        if not files:
+            raise SourceError(
+                f"no definitions at {root}: expected definitions/<op_type>/<name>.json"
+            )
+        found = [_read(file, checkout) for file in files]
+        return DatasetIndex({definition.name: definition for definition in found}, commit)
+
+    def find(self, name: str) -> Definition | None:
+        """The definition of that name."""
+        return self.definitions.get(name)
+
+    def tagged(self, models: frozenset[str]) -> tuple[Definition, ...]:
+        """The definitions that a ``model:`` tag gives to one of the models, by name."""
+        return tuple(
+            definition
+            for _, definition in sorted(self.definitions.items())
+            if models.intersection(definition.tagged("model"))
+        )
+
+    def evidence(self, definition: Definition) -> tuple[Evidence, ...]:
+        """Where a definition is, and whether it has workloads."""
+        workloads = _workloads(definition.op_type, definition.name)
+        return (
+            self._at(definition.path, f"definition {definition.name}", found=True),
+            self._at(workloads, "workloads", found=definition.has_workloads),
+        )
+
+    def absence(self, op_type: str, names: tuple[str, ...]) -> Evidence:
+        """That none of the names is there."""
+        return self._at(
+            f"definitions/{op_type}/",
+            f"{' or '.join(names)} among {len(self.definitions)} definitions",
+            found=False,
+        )
+
+    def _at(self, path: str, looked_for: str, *, found: bool) -> Evidence:
+        return Evidence(
+            repository="flashinfer-trace",
+            commit=self.commit,
+            path=path,
+            looked_for=looked_for,
+            found=found,
+        )
+
+
+def _workloads(op_type: str, name: str) -> str:
+    return f"workloads/{op_type}/{name}.jsonl"
+
+
+def _read(file: Path, checkout: Path) -> Definition:
+    path = file.relative_to(checkout).as_posix()
+    content = _json(file, path)
+    name, op_type = str(content.get("name")), str(content.get("op_type"))
+    if name != file.stem or op_type != file.parent.name:
+        raise SourceError(
+            f"{path} in the dataset contradicts itself: the file says name {name!r} and"
+            f" op_type {op_type!r}"
+        )
+    return Definition(
+        name=name,
+        op_type=op_type,
+        axes=_axes(content),
+        inputs=_inputs(content),
+        tags=tuple(map(str, _list(content.get("tags")))),
+        path=path,
+        has_workloads=(checkout / _workloads(op_type, name)).is_file(),
+    )
+
+
+def _json(file: Path, path: str) -> dict[str, object]:
+    try:
+        if file.is_symlink() or file.stat().st_size > MAX_BYTES:
+            raise SourceError(f"{path} in the dataset is a link or larger than {MAX_BYTES} bytes")
+        content = json.loads(file.read_text("utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise SourceError(f"{path} in the dataset can't be read as JSON: {error}") from error
+    if not isinstance(content, dict):
+        raise SourceError(f"{path} in the dataset holds no JSON object")
+    return cast("dict[str, object]", content)
+
+
+def _mapping(value: object) -> dict[str, object]:
+    return cast("dict[str, object]", value) if isinstance(value, dict) else {}
+
+
+def _list(value: object) -> list[object]:
+    return cast("list[object]", value) if isinstance(value, list) else []
+
+
+def _axes(content: Mapping[str, object]) -> dict[str, int]:
+    axes = {
+        name: _mapping(axis).get("value") for name, axis in _mapping(content.get("axes")).items()
+    }
+    return {name: value for name, value in axes.items() if isinstance(value, int)}
+
+
+def _inputs(
+    content: Mapping[str, object],
+) -> dict[str, tuple[str, tuple[str, ...] | None]]:
+    result: dict[str, tuple[str, tuple[str, ...] | None]] = {}
+    for name, entry in _mapping(content.get("inputs")).items():
+        tensor = _mapping(entry)
+        shape = tensor.get("shape")
+        axes = tuple(map(str, _list(shape))) if isinstance(shape, list) else None
+        result[name] = (str(tensor.get("dtype")), axes)
+    return result

@@ -348,17 +348,25 @@ def _sglang(spec: KernelSpec, flashinfer: _FiVerdict, index: Sglang | SourceErro
         return _SglVerdict(notes=(f"sgl_status undecided: {index}",))
     if flashinfer.status is None:
         return _SglVerdict(notes=("sgl_status undecided: it rests on fi_status",))
-    try:
-        lookups = (
-            (index.linear_layer(),)
-            if spec.always_supported
-            else tuple(index.calls(api) for api in flashinfer.apis)
-        )
-    except SourceError as error:
-        return _SglVerdict(notes=(f"sgl_status undecided: {error}",))
+    lookups, errors = _calls(spec, flashinfer.apis, index)
     used = tuple(lookup for lookup in lookups if lookup.used)
+    if errors and not used:
+        return _SglVerdict(notes=tuple(f"sgl_status undecided: {error}" for error in errors))
     return _SglVerdict(
         status="sgl_integrated" if used else "sgl_missing",
         evidence=tuple(item for lookup in (used or lookups) for item in lookup.evidence),
         notes=tuple(note for lookup in (used or lookups) for note in lookup.notes),
     )
+
+
+def _calls(
+    spec: KernelSpec, apis: tuple[str, ...], index: Sglang
+) -> tuple[list[CallLookup], list[SourceError]]:
+    lookups: list[CallLookup] = []
+    errors: list[SourceError] = []
+    for api in ("",) if spec.always_supported else apis:
+        try:
+            lookups.append(index.calls(api) if api else index.linear_layer())
+        except SourceError as error:
+            errors.append(error)
+    return lookups, errors

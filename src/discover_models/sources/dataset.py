@@ -153,6 +153,6 @@ def _inputs(
     for name, entry in _mapping(content.get("inputs")).items():
         tensor = _mapping(entry)
         shape = tensor.get("shape")
-        axes = tuple(map(str, _list(shape))) if isinstance(shape, list) else None
+        axes = None if shape is None else tuple(map(str, _list(shape)))
         result[name] = (str(tensor.get("dtype")), axes)
     return result

@@ -1,0 +1,106 @@
+"""Which files of a folder use which public names of a package, read with `ast`.
+
+An import alone is no use, nor is a mention in a comment or a string.
+"""
+
+import ast
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from discover_models.sources.public_api import dotted_name
+from discover_models.sources.python_module import imported_names
+
+
+@dataclass(frozen=True)
+class Use:
+    """A public dotted name as the file reaches it, and the first line that uses it."""
+
+    dotted: str
+    line: int
+
+
+class ApiUses:
+    """Looks through the Python files below some folders; each is parsed at most once."""
+
+    def __init__(self, folders: tuple[Path, ...], package: str) -> None:
+        self._folders = folders
+        self._package = package
+        self._texts: dict[Path, bytes] | None = None
+        self._uses: dict[Path, tuple[Use, ...]] = {}
+
+    def of_names(self, names: frozenset[str]) -> Iterator[tuple[Path, Use]]:
+        """Uses of public names whose last part is one of `names`, by file."""
+        pattern = re.compile(
+            b"|".join(rb"\b" + re.escape(n.encode()) + rb"\b" for n in sorted(names))
+        )
+        for path, text in self._files().items():
+            if pattern.search(text):
+                for use in self._parsed(path, text):
+                    if names & set(use.dotted.split(".")):
+                        yield path, use
+
+    def _files(self) -> dict[Path, bytes]:
+        if self._texts is None:
+            paths = sorted(p for folder in self._folders for p in folder.rglob("*.py"))
+            texts = {path: _read(path) for path in paths}
+            word = self._package.encode()
+            self._texts = {path: text for path, text in texts.items() if word in text}
+        return self._texts
+
+    def _parsed(self, path: Path, text: bytes) -> tuple[Use, ...]:
+        if path not in self._uses:
+            try:
+                tree = ast.parse(text)
+            except (SyntaxError, ValueError):
+                self._uses[path] = ()
+            else:
+                self._uses[path] = tuple(_uses(tree, self._package))
+        return self._uses[path]
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b""
+
+
+def _uses(tree: ast.Module, package: str) -> Iterator[Use]:
+    aliases = _aliases(tree, package)
+    first: dict[str, int] = {}
+    for node in _chains(tree):
+        head, _, rest = dotted_name(node).partition(".")
+        for origin in aliases.get(head, ()):
+            dotted = f"{origin}.{rest}" if rest else origin
+            first[dotted] = min(node.lineno, first.get(dotted, node.lineno))
+    for dotted, line in first.items():
+        yield Use(dotted, line)
+
+
+def _aliases(tree: ast.Module, package: str) -> dict[str, tuple[str, ...]]:
+    """Local names with what they stand for in the package, imports in functions included."""
+    found: dict[str, tuple[str, ...]] = {}
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Import | ast.ImportFrom):
+            continue
+        if isinstance(node, ast.ImportFrom) and node.level:
+            continue
+        for bound in imported_names(node, ""):
+            if bound.module.partition(".")[0] == package:
+                origin = f"{bound.module}.{bound.attribute}" if bound.attribute else bound.module
+                found[bound.name] = (*found.get(bound.name, ()), origin)
+    return found
+
+
+def _chains(node: ast.AST) -> Iterator[ast.Name | ast.Attribute]:
+    """The longest `a.b.c` of every expression, and single names that are read."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.Attribute) and dotted_name(child):
+            yield child
+        elif isinstance(child, ast.Name):
+            if isinstance(child.ctx, ast.Load):
+                yield child
+        else:
+            yield from _chains(child)

@@ -12,6 +12,7 @@ import builtins
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
+_CHOICES = (ast.IfExp, ast.BoolOp, ast.NamedExpr, ast.Await, ast.Starred)
 FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef
 _BUILTINS = frozenset(dir(builtins))
 _LOADERS = frozenset({"LazyImport", "import_module", "__import__"})
@@ -52,6 +53,8 @@ class Scope:
     outer: dict[str, Scope] = field(default_factory=dict[str, "Scope"])
     """Names declared ``global`` or ``nonlocal`` and the scope they belong to."""
     returns: list[ast.expr] = field(default_factory=list[ast.expr])
+    known: dict[str, list[Value]] = field(default_factory=dict[str, "list[Value]"])
+    """What names looked up from here stand for."""
 
     def bind(self, name: str, *bindings: Binding) -> None:
         self.outer.get(name, self).names.setdefault(name, []).extend(bindings)
@@ -194,28 +197,29 @@ class Names:
 
     def references(self, node: ast.expr, scope: Scope) -> list[Ref]:
         """What an expression may stand for, without repetition."""
-        found = [v for v in self.values(node, scope) if isinstance(v, Ref)]
-        return list(dict.fromkeys(found))
+        values = self.values(node, scope)
+        return list(dict.fromkeys(v for v in values if isinstance(v, Ref))) if values else []
 
     def values(self, node: ast.expr, scope: Scope) -> list[Value]:
         """Everything known that an expression may stand for; empty for most expressions."""
-        if not isinstance(node, ast.Name | ast.Attribute | ast.Call | ast.Tuple | ast.List):
-            return self._choice(node, scope)
-        if node not in self._known:
-            self._known[node] = []  # what an expression says of itself is nothing
-            self._known[node] = self._values(node, scope)
-        return self._known[node]
-
-    def _values(
-        self, node: ast.Name | ast.Attribute | ast.Call | ast.Tuple | ast.List, scope: Scope
-    ) -> list[Value]:
         if isinstance(node, ast.Name):
             return self._lookup(node.id, scope)
         if isinstance(node, ast.Attribute):
             return self._attribute(node, scope)
-        if isinstance(node, ast.Call):
-            return self._call(node, scope)
-        return [tuple(self.values(element, scope) for element in node.elts)]
+        if isinstance(node, (ast.Call, ast.Tuple, ast.List)):
+            return self._once(node, scope)
+        if isinstance(node, _CHOICES):
+            return self._choice(node, scope)
+        return []
+
+    def _once(self, node: ast.Call | ast.Tuple | ast.List, scope: Scope) -> list[Value]:
+        if node not in self._known:
+            self._known[node] = []  # what an expression says of itself is nothing
+            if isinstance(node, ast.Call):
+                self._known[node] = self._call(node, scope)
+            else:
+                self._known[node] = [tuple(self.values(part, scope) for part in node.elts)]
+        return self._known[node]
 
     def _choice(self, node: ast.expr, scope: Scope) -> list[Value]:
         if isinstance(node, ast.IfExp):
@@ -227,6 +231,12 @@ class Names:
         return []
 
     def _lookup(self, name: str, scope: Scope) -> list[Value]:
+        if name not in scope.known:
+            scope.known[name] = []  # a name that is bound to itself adds nothing
+            scope.known[name] = self._look_up(name, scope)
+        return scope.known[name]
+
+    def _look_up(self, name: str, scope: Scope) -> list[Value]:
         at: Scope | None = scope.outer.get(name, scope)
         while at is not None:
             if name in at.names and (at.kind != "class" or at is scope):
@@ -251,7 +261,7 @@ class Names:
             stored = [*receiver.attributes.get(node.attr, []), *receiver.names.get(node.attr, [])]
             return [v for binding in stored for v in self._bound(binding)]
         base = self.values(node.value, scope)
-        return [value.member(node.attr) for value in base if isinstance(value, Ref)]
+        return [v.member(node.attr) for v in base if isinstance(v, Ref)] if base else []
 
     def _call(self, node: ast.Call, scope: Scope) -> list[Value]:
         name = last_name(node.func)

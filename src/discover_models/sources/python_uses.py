@@ -8,9 +8,10 @@ from __future__ import annotations
 import ast
 import re
 import warnings
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 from discover_models.sources.python_names import (
     FunctionNode,
@@ -23,6 +24,7 @@ from discover_models.sources.python_names import (
 
 KINDS = ("called", "decorator", "subclassed", "passed", "stored", "returned", "read")
 """What counts as use, strongest first."""
+_USE = frozenset(KINDS)
 _CHECKS = frozenset({"hasattr", "isinstance", "issubclass", "callable", "type", "id", "repr"})
 """Functions that look at their argument and don't use it; so does all of ``inspect``."""
 _ALIAS = "alias"
@@ -221,32 +223,33 @@ class _Uses:
 
     def _expression(self, node: ast.expr | None, context: str, scope: Scope) -> None:
         """`context` is one of `KINDS`, or empty where standing there is no use."""
-        if isinstance(node, ast.Name):
-            self._note(node, context, scope)
-        elif isinstance(node, ast.Attribute):
-            if not self._note(node, context, scope):
-                self._expression(node.value, "read" if context else "", scope)
-        elif isinstance(node, ast.Call):
-            self._call(node, context, scope)
-        elif isinstance(node, ast.Tuple | ast.List | ast.Set | ast.Dict):
-            self._display(node, context, scope)
-        elif isinstance(node, ast.IfExp | ast.BoolOp | ast.NamedExpr | ast.Await | ast.Starred):
-            self._choice(node, context, scope)
-        elif isinstance(node, ast.Subscript):
-            # kernel[grid](…) calls what is subscripted
-            self._expression(node.value, context if context == "called" else "read", scope)
-            self._expression(node.slice, "read", scope)
-        elif node is not None and not isinstance(node, ast.Constant):
-            self._inside(node, scope)
+        visit = _VISITS.get(type(node), _Uses._inside)
+        visit(self, node, context, scope)
 
-    def _inside(self, node: ast.AST, scope: Scope) -> None:
+    def _nothing(self, node: ast.expr, context: str, scope: Scope) -> None:
+        """Constants, and expressions that are not there."""
+
+    def _name(self, node: ast.Name, context: str, scope: Scope) -> None:
+        if context in _USE:
+            self._note(node, context, scope)
+
+    def _attribute(self, node: ast.Attribute, context: str, scope: Scope) -> None:
+        if not self._note(node, context, scope):
+            self._expression(node.value, "read" if context else "", scope)
+
+    def _subscript(self, node: ast.Subscript, context: str, scope: Scope) -> None:
+        # kernel[grid](…) calls what is subscripted
+        self._expression(node.value, context if context == "called" else "read", scope)
+        self._expression(node.slice, "read", scope)
+
+    def _inside(self, node: ast.AST, context: str, scope: Scope) -> None:
         """Operators, comparisons, comprehensions, lambdas: only what is called in them counts."""
+        context = "returned" if isinstance(node, ast.Lambda) else ""
         for child in ast.iter_child_nodes(node):
             if isinstance(child, ast.expr):
-                context = "returned" if isinstance(node, ast.Lambda) else ""
                 self._expression(child, context, scope)
             elif isinstance(child, ast.comprehension):
-                self._inside(child, scope)
+                self._inside(child, "", scope)
 
     def _display(
         self, node: ast.Tuple | ast.List | ast.Set | ast.Dict, context: str, scope: Scope
@@ -283,8 +286,9 @@ class _Uses:
 
     def _note(self, node: ast.expr, context: str, scope: Scope) -> bool:
         """Whether the expression stands for something watched; a use if the context says so."""
-        refs = [r for r in self.names.references(node, scope) if self._watched(r)]
-        if context not in KINDS:
+        values = self.names.values(node, scope)
+        refs = [v for v in values if isinstance(v, Ref) and self._watched(v)] if values else []
+        if not refs or context not in _USE:
             return bool(refs)
         best: dict[str, Ref] = {}
         for ref in refs:
@@ -293,7 +297,7 @@ class _Uses:
                 best[ref.target] = ref
         for ref in best.values():
             self._record(ref, context, node, scope)
-        return bool(refs)
+        return True
 
     def _watched(self, ref: Ref) -> bool:
         return _root(ref.target) in self.watch.roots
@@ -355,3 +359,16 @@ def _is_check(function: ast.expr) -> bool:
     if isinstance(function, ast.Attribute):
         return isinstance(function.value, ast.Name) and function.value.id == "inspect"
     return isinstance(function, ast.Name) and function.id in _CHECKS
+
+
+_VISITS: dict[type, Callable[[_Uses, Any, str, Scope], None]] = {
+    type(None): _Uses._nothing,
+    ast.Constant: _Uses._nothing,
+    ast.Name: _Uses._name,
+    ast.Attribute: _Uses._attribute,
+    ast.Call: _Uses._call,
+    ast.Subscript: _Uses._subscript,
+    **dict.fromkeys((ast.Tuple, ast.List, ast.Set, ast.Dict), _Uses._display),
+    **dict.fromkeys((ast.IfExp, ast.BoolOp, ast.NamedExpr, ast.Await, ast.Starred), _Uses._choice),
+}
+"""How each kind of expression is walked; the others are looked into."""

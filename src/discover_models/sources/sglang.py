@@ -162,15 +162,16 @@ class SglangIndex:
 
     def _instead(self, short: str) -> Iterator[str]:
         """Where SGLang takes a function of that name from its kernel package."""
-        found = self._from_kernel({short})
-        if found:
-            places = ", ".join(f"{f.path}:{f.use.line}" for f in found[:_PLACES])
+        lines = [f"{f.path}:{f.use.line}" for f in self._from_kernel({short})]
+        if lines:
+            places = ", ".join(list(dict.fromkeys(lines))[:_PLACES])
             yield f"{KERNEL}.{short} is used ({places}); it does not forward to FlashInfer"
 
     def _from_kernel(self, shorts: set[str]) -> list[Found]:
         """Uses of functions of the kernel package that have one of these names."""
         named = [n for n in self._uses if n.startswith(f"{KERNEL}.") and _short(n) in shorts]
-        return sorted({f for n in named for f in self._uses[n]}, key=lambda f: f.rank)
+        direct = {f for n in named for f in self._uses[n] if not f.forwarding}
+        return sorted(direct, key=lambda f: f.rank)
 
     def _refuse_if_undecided(self, api: str, shorts: set[str]) -> None:
         reading = self._reading
@@ -260,7 +261,8 @@ def _version(path: Path) -> str | None:
         return None
     for node in body:
         if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant):
-            if any(last_name(target) == "__version__" for target in node.targets):
+            names = [last_name(target) for target in node.targets]
+            if "__version__" in names:
                 return str(node.value.value)
     return None
 

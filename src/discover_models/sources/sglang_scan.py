@@ -132,34 +132,36 @@ def _importers(
     Only names that no file uses itself are looked for: the others are known to be used.
     """
     found: list[ModuleFacts] = []
-    while True:
-        exports = _unused_exports([*facts, *found], kernel)
-        new = [name for name, source in rest.items() if _may_import(name, source, exports)]
-        if not new:
-            return found
-        found.extend(_scan(name, rest.pop(name)) for name in new)
+    new = list(facts)
+    while new:
+        exports = _unused_exports(new, [*facts, *found, *kernel])
+        names = [name for name, source in rest.items() if _may_import(name, source, exports)]
+        new = [_scan(name, rest.pop(name)) for name in names]
+        found.extend(new)
+    return found
 
 
 def _unused_exports(
-    facts: Sequence[ModuleFacts], kernel: Sequence[ModuleFacts]
-) -> list[tuple[ModuleFacts, bytes]]:
-    resolver = Resolver([*facts, *kernel])
-    used = {t for f in facts for u in f.uses for t, _ in resolver.resolve(u.target)}
+    files: Sequence[ModuleFacts], everything: Sequence[ModuleFacts]
+) -> list[tuple[str, bytes, bytes]]:
+    """Module, last part of its name and name of each export that `everything` has no use of."""
+    resolver = Resolver(everything)
+    used = {t for f in everything for u in f.uses for t, _ in resolver.resolve(u.target)}
     return [
-        (file, export.name.encode())
-        for file in facts
+        (file.module, file.module.rpartition(".")[2].encode(), export.name.encode())
+        for file in files
         for export in file.exports
         if any(t not in used for t, _ in resolver.resolve(export.target))
     ]
 
 
-def _may_import(path: str, source: bytes, exports: list[tuple[ModuleFacts, bytes]]) -> bool:
-    for file, name in exports:
-        if name in source or b"import *" in source:
-            tail = file.module.rpartition(".")[2].encode()
-            if tail in source or _module(path.removeprefix("python/")).startswith(file.module):
-                return True
-    return False
+def _may_import(path: str, source: bytes, exports: Sequence[tuple[str, bytes, bytes]]) -> bool:
+    module = _module(path.removeprefix("python/"))
+    return any(
+        (tail in source or module.startswith(f"{exporter}."))
+        and (name in source or b"import *" in source)
+        for exporter, tail, name in exports
+    )
 
 
 # How files hang together ---------------------------------------------------------------------

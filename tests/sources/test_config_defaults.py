@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from collections.abc import Mapping
 
 import pytest
 
@@ -188,7 +189,7 @@ def test_formulas(formula: dict[str, object], expected: object) -> None:
     assert evaluate(formula, values) == expected
 
 
-def shipped(model_type: str, field: str, config: dict[str, object]) -> object:
+def shipped(model_type: str, field: str, config: Mapping[str, object]) -> object:
     found = ConfigDefaults.load().for_model_type(model_type)
     assert found is not None
     default = found.resolve(field, config)

@@ -82,13 +82,16 @@ class ClassDefaults:
     checkpoint: str | None = None
     """The checkpoint that the class documents: a hint, never a fact about another one."""
     sub_configs: Mapping[str, Mapping[str, Json]] = field(default_factory=_nothing)
+    where: str = ""
+    """File and line of the class, where the library was read from a checkout."""
     library: ConfigLookup | None = field(default=None, repr=False, compare=False)
     """Where the classes of the sub configurations are looked up."""
 
     @property
     def source(self) -> str:
         """How a value of this class is named to the reader."""
-        return f"default of {self.version} {self.class_name}"
+        place = f" ({self.where})" if self.where else ""
+        return f"default of {self.version} {self.class_name}{place}"
 
     def own_name(self, name: str) -> str:
         """The class's name for a field that may be asked for under another one."""

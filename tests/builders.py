@@ -35,7 +35,7 @@ def evidence(repository: Repository, path: str, line: int | None = 1, **fields: 
     """Evidence at the sample commit of its repository."""
     values: dict[str, Any] = {
         "commit": SHAS.get(repository.replace("-", "_")),
-        "looked_for": f"line {line} of {path}",
+        "looked_for": f"what {path} says",
     }
     return Evidence(repository=repository, path=path, line=line, **{**values, **fields})
 

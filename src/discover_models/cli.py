@@ -1,5 +1,313 @@
-"""Placeholder front door."""
+"""The command line: turns arguments into a `RunOptions`, and an outcome into an exit code."""
+
+import os
+import sys
+import tempfile
+import traceback
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from discover_models.domain.kernel import Deferred, Inventory
+from discover_models.errors import DiscoverError, UsageError
+from discover_models.progress import Progress
+from discover_models.settings import ModelRequest, OutputFormat, RunOptions, WantedOutput
+
+app = typer.Typer(
+    add_completion=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+EXIT_FAILED = 1
+EXIT_USAGE = 2
+EXIT_SOME_FAILED = 3
+EXIT_BUG = 70
+EXIT_INTERRUPTED = 130
+
+_MODEL = "What to look at"
+_SOURCES = "Where to look"
+_RESULT = "What to do with the result"
+
+Tp = Annotated[
+    list[int] | None,
+    typer.Option(min=1, help="Tensor parallel size, in place of the cookbook's. Repeatable.",
+                 rich_help_panel=_MODEL),
+]  # fmt: skip
+Ep = Annotated[
+    list[int] | None,
+    typer.Option(min=1, help="Expert parallel size, in place of the cookbook's. Repeatable.",
+                 rich_help_panel=_MODEL),
+]  # fmt: skip
+HfRepoId = Annotated[
+    str,
+    typer.Option(metavar="ORG/MODEL", help="The model's repository on the Hugging Face Hub.",
+                 rich_help_panel=_MODEL),
+]  # fmt: skip
+WorkspaceDir = Annotated[
+    Path,
+    typer.Option(metavar="DIR", rich_help_panel=_SOURCES,
+                 help="Folder that holds sglang/ flashinfer/ sgl-cookbook/ flashinfer-trace/."),
+]  # fmt: skip
+Offline = Annotated[
+    bool,
+    typer.Option("--offline", help="Take the workspace as it is and use no network.",
+                 rich_help_panel=_SOURCES),
+]  # fmt: skip
+Configs = Annotated[
+    Path | None,
+    typer.Option(metavar="DIR", rich_help_panel=_SOURCES,
+                 help="Folder of ORG/MODEL/config.json, looked up before the Hub."),
+]  # fmt: skip
+SourceUrls = Annotated[
+    list[str] | None,
+    typer.Option("--source", metavar="NAME=URL[@REVISION]", rich_help_panel=_SOURCES,
+                 help="Where a repository comes from, in place of the public one. Repeatable."),
+]  # fmt: skip
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(metadata.version("discover-models"))
+        raise typer.Exit
+
+
+@app.callback(invoke_without_command=True)
+def inventory(
+    context: typer.Context,
+    model_name: Annotated[str, typer.Option(metavar="SLUG", rich_help_panel=_MODEL,
+        help="Short name of one model, for example qwen3-235b-a22b.")] = "",
+    hf_repo_id: HfRepoId = "",
+    models: Annotated[Path | None, typer.Option(metavar="FILE", rich_help_panel=_MODEL,
+        help="Many models: one '[SLUG] ORG/MODEL' a line.")] = None,
+    tp: Tp = None,
+    ep: Ep = None,
+    workspace: WorkspaceDir = Path("tmp"),
+    offline: Offline = False,
+    configs: Configs = None,
+    source: SourceUrls = None,
+    demo: Annotated[bool, typer.Option("--demo", rich_help_panel=_SOURCES,
+        help="Run on a small synthetic workspace inside the package.")] = False,
+    manifest: Annotated[str, typer.Option(metavar="FILE", rich_help_panel=_RESULT,
+        help="Run manifest to write or update; {model_slug} and {date} are filled in.")] = "",
+    manifest_dir: Annotated[Path | None, typer.Option(metavar="DIR", rich_help_panel=_RESULT,
+        help="Folder for the manifests, one {slug}.json per model.")] = None,
+    refresh: Annotated[bool, typer.Option("--refresh", rich_help_panel=_RESULT,
+        help="Classify entries again that the manifest already has.")] = False,
+    format: Annotated[OutputFormat, typer.Option(rich_help_panel=_RESULT,
+        help="How the report looks.")] = "text",
+    output: Annotated[Path | None, typer.Option(metavar="FILE", rich_help_panel=_RESULT,
+        help="Write the report there instead of to standard output.")] = None,
+    strict: Annotated[bool, typer.Option("--strict", rich_help_panel=_RESULT,
+        help="With several models: exit code 3 if one failed.")] = False,
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True,
+        help="Print the version and exit.")] = False,
+) -> None:  # fmt: skip
+    """Which GPU kernel definitions a language model needs, and who has them."""
+    if context.invoked_subcommand is not None:
+        return
+    options = RunOptions(
+        models=_requests(model_name, hf_repo_id, models, demo=demo),
+        manifest=manifest,
+        manifest_dir=manifest_dir,
+        refresh=refresh,
+        tp=tuple(tp or ()),
+        ep=tuple(ep or ()),
+        workspace=workspace,
+        sources=tuple(source or ()),
+        offline=offline,
+        configs=configs,
+        hub_endpoint=os.environ.get("HF_ENDPOINT"),
+        hub_token=os.environ.get("HF_TOKEN"),
+    )
+    wanted = WantedOutput(format=format, output=output, strict=strict)
+    if demo:
+        _demo(options, wanted)
+    else:
+        _inventory(options, wanted)
+
+
+@app.command()
+def explain(
+    model_name: Annotated[str, typer.Argument(metavar="SLUG", help="Short name of the model.")],
+    definition: Annotated[str, typer.Argument(metavar="DEFINITION",
+        help="For example gqa_paged_decode_h8_kv1_d128_ps64.")],
+    hf_repo_id: HfRepoId = "",
+    tp: Tp = None,
+    ep: Ep = None,
+    workspace: WorkspaceDir = Path("tmp"),
+    offline: Offline = False,
+    configs: Configs = None,
+    source: SourceUrls = None,
+) -> None:  # fmt: skip
+    """The chain of one verdict, from the configuration's field to SGLang's call."""
+    from discover_models.render import render_explain
+
+    options = RunOptions(
+        models=(ModelRequest(slug=model_name, hf_repo_id=hf_repo_id),),
+        tp=tuple(tp or ()),
+        ep=tuple(ep or ()),
+        workspace=workspace,
+        sources=tuple(source or ()),
+        offline=offline,
+        configs=configs,
+        hub_endpoint=os.environ.get("HF_ENDPOINT"),
+        hub_token=os.environ.get("HF_TOKEN"),
+    )
+    inventories, deferred, _ = _run(options)
+    if deferred:
+        raise DiscoverError(deferred[0].message)
+    print(render_explain(inventories[0], definition), end="")
+
+
+def _requests(
+    model_name: str, hf_repo_id: str, models: Path | None, *, demo: bool
+) -> tuple[ModelRequest, ...]:
+    """The models that were asked for; exactly one way of asking."""
+    if models is not None and (model_name or hf_repo_id):
+        raise UsageError("--models goes without --model-name and --hf-repo-id")
+    if models is not None:
+        return _model_list(models)
+    if model_name or hf_repo_id:
+        return (ModelRequest(slug=model_name, hf_repo_id=hf_repo_id),)
+    if demo:
+        return ()
+    raise UsageError("say which model: --model-name, --hf-repo-id, --models or --demo (see --help)")
+
+
+def _model_list(path: Path) -> tuple[ModelRequest, ...]:
+    """The lines ``[slug] ORG/MODEL``; blank lines and comments are skipped."""
+    try:
+        lines = path.read_text("utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"--models {path}: can't be read: {error}") from error
+    requests: list[ModelRequest] = []
+    for number, line in enumerate(lines, start=1):
+        words = line.partition("#")[0].split()
+        if len(words) > 2 or (words and "/" not in words[-1]):
+            raise UsageError(f"{path}:{number}: expected '[SLUG] ORG/MODEL', not {line.strip()!r}")
+        if words:
+            slug = words[0] if len(words) == 2 else ""
+            requests.append(ModelRequest(slug=slug, hf_repo_id=words[-1]))
+    if not requests:
+        raise UsageError(f"{path}: names no model")
+    return tuple(requests)
+
+
+def _demo(options: RunOptions, wanted: WantedOutput) -> None:
+    from discover_models.demo import NOTICE, lay_out
+
+    with tempfile.TemporaryDirectory(prefix="discover-models-demo-") as folder:
+        print(NOTICE, file=sys.stderr)
+        _inventory(lay_out(Path(folder), options), wanted)
+
+
+def _inventory(options: RunOptions, wanted: WantedOutput) -> None:
+    if options.manifest and "{model_slug}" not in options.manifest and len(options.models) > 1:
+        raise UsageError(
+            f"--manifest {options.manifest} is one file for {len(options.models)} models: put"
+            " {model_slug} into it, or use --manifest-dir"
+        )
+    if wanted.output is not None and not wanted.output.absolute().parent.is_dir():
+        raise UsageError(f"--output: the folder {wanted.output.parent} is not there")
+    inventories, deferred, origins = _run(options)
+    _write_manifests(inventories, options)
+    _report(inventories, deferred, origins, wanted)
+    for model in deferred:
+        print(f"{model.model_slug}: {model.message}", file=sys.stderr)
+    if deferred and len(options.models) == 1:
+        raise typer.Exit(EXIT_FAILED)
+    if deferred and wanted.strict:
+        raise typer.Exit(EXIT_SOME_FAILED)
+
+
+def _run(
+    options: RunOptions,
+) -> tuple[tuple[Inventory, ...], tuple[Deferred, ...], dict[str, str]]:
+    from discover_models.pipeline import run
+
+    progress = Progress(sys.stderr)
+    result = run(options, progress.say)
+    progress.done()
+    for warning in result.warnings:
+        print(f"warning: {warning}", file=sys.stderr)
+    return result.inventories, result.deferred, dict(result.origins)
+
+
+def _write_manifests(inventories: Sequence[Inventory], options: RunOptions) -> None:
+    from discover_models import manifests
+    from discover_models.domain.manifest import from_inventory
+    from discover_models.resolve import manifest_paths
+
+    now = datetime.now(UTC)
+    for item in inventories:
+        new = from_inventory(item, now.date())
+        for path in manifest_paths(item.model_slug, options, date=now.strftime("%Y%m%d")):
+            manifests.update(path, new, refresh=options.refresh, failed=item.source_errors)
+
+
+def _report(
+    inventories: Sequence[Inventory],
+    deferred: Sequence[Deferred],
+    origins: dict[str, str],
+    wanted: WantedOutput,
+) -> None:
+    from discover_models import render
+
+    if wanted.format == "json":
+        text = render.render_json(inventories, deferred)
+    elif wanted.format == "markdown":
+        text = render.render_markdown(inventories, deferred, origins=origins)
+    else:
+        text = render.render_text(inventories, deferred)
+    if wanted.output is None:
+        sys.stdout.write(text)
+    else:
+        wanted.output.write_text(text, "utf-8")
 
 
 def main() -> None:
-    """Start the program."""
+    """Run the command; the one place that turns errors into exit codes."""
+    sys.exit(_guarded(lambda: app(standalone_mode=False)))
+
+
+def _guarded(command: Callable[[], object]) -> int:
+    """The exit code: expected errors are one sentence, everything else is a bug with its trace."""
+    import click
+
+    try:
+        code = command()
+        return code if isinstance(code, int) else 0
+    except UsageError as error:
+        return _say(error, EXIT_USAGE)
+    except DiscoverError as error:
+        return _say(error, EXIT_FAILED)
+    except click.exceptions.Exit as stop:
+        return stop.exit_code
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception:
+        traceback.print_exc()
+        print("This is a bug in discover-models; please report it with the lines above.",
+              file=sys.stderr)  # fmt: skip
+        return EXIT_BUG
+
+
+def _say(error: DiscoverError, code: int) -> int:
+    print(f"discover-models: {error}", file=sys.stderr)
+    return code
+
+
+if __name__ == "__main__":
+    main()

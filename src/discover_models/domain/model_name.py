@@ -99,6 +99,17 @@ def read_repository(repo_id: str) -> tuple[ModelName, ...]:
     return (whole,)
 
 
+def plain_slugs(repo_id: str) -> frozenset[str]:
+    """How people write a repository's model without tuning or date: ``gemma-3-27b``.
+
+    Empty for a quantised repository, which is not what such a name means.
+    """
+    name = repo_id.rpartition("/")[2].casefold()
+    if any(_QUANTISATION.fullmatch(word) for word in _WORDS.findall(name)):
+        return frozenset()
+    return frozenset("-".join(reading.words) for reading in read_repository(repo_id))
+
+
 def same_model(left: str, right: str) -> bool:
     """Whether two repository ids are one model but for quantisation, tuning and date."""
     return any(

@@ -1,0 +1,5 @@
+"""``python -m discover_models``."""
+
+from discover_models.cli import main
+
+main()

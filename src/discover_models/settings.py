@@ -1,0 +1,52 @@
+"""What a run can be told, in one place; both front doors only fill in these values."""
+
+from pathlib import Path
+from typing import Literal
+
+from discover_models.domain.frozen import Frozen
+
+OutputFormat = Literal["text", "markdown", "json"]
+
+
+class ModelRequest(Frozen):
+    """One model that was asked for."""
+
+    slug: str = ""
+    """Empty: the repository's name in lower case."""
+    hf_repo_id: str = ""
+    """Empty: to be found from the slug."""
+
+
+class RunOptions(Frozen):
+    """One run of the inventory."""
+
+    models: tuple[ModelRequest, ...] = ()
+    manifest: str = ""
+    """Path with ``{model_slug}`` and ``{date}`` to be filled in; empty for none."""
+    manifest_dir: Path | None = None
+    """Folder for ``{slug}.json`` files."""
+    refresh: bool = False
+    """Classify entries again that a manifest already has."""
+    tp: tuple[int, ...] = ()
+    ep: tuple[int, ...] = ()
+    """Serving sizes in place of the cookbook's; empty: the cookbook's."""
+    workspace: Path = Path("tmp")
+    sources: tuple[str, ...] = ()
+    """``NAME=URL[@REVISION]`` in place of the default repositories."""
+    offline: bool = False
+    """The workspace as it is, and no network at all."""
+    configs: Path | None = None
+    """Folder of ``ORG/MODEL/config.json``, looked up before the Hub."""
+    hub_endpoint: str | None = None
+    hub_token: str | None = None
+    hub_cache: Path = Path("~/.cache/discover-models/hub")
+
+
+class WantedOutput(Frozen):
+    """Where the report goes and how it looks."""
+
+    format: OutputFormat = "text"
+    output: Path | None = None
+    """None for standard output."""
+    strict: bool = False
+    """With several models, any that failed makes the exit code 3."""

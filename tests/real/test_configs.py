@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from discover_models.sources.config_defaults import ConfigDefaults
+from discover_models.sources.config_file import check_language_model, read_local
 from discover_models.sources.sglang_configs import SglangConfigs
 
 pytestmark = pytest.mark.real
@@ -37,3 +38,13 @@ def test_sglang_s_own_classes_are_read(workspace: Path) -> None:
     head_dim = linear.resolve("head_dim", {"hidden_size": 2304, "num_attention_heads": 32})
     assert head_dim is not None
     assert head_dim.value == 72
+
+
+def test_every_published_configuration_is_read_and_none_is_refused(workspace: Path) -> None:
+    files = sorted((workspace / "hub").glob("*/*/config.json"))
+    assert len(files) >= 60
+    for file in files:
+        found = read_local(workspace / "hub", f"{file.parent.parent.name}/{file.parent.name}")
+        assert found is not None
+        assert found.config is not None
+        check_language_model(found.config, ConfigDefaults.load())

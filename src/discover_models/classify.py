@@ -32,15 +32,11 @@ class FlashInfer(Protocol):
         ...
 
     def cites(self, path: str, text: str) -> Evidence | None:
-        """The line of a file that contains the text; None where the file or line is not there."""
+        """The line of a file that contains the text, or that none does; None without the file."""
         ...
 
-    def matches(self, path: str, pattern: str) -> tuple[str, ...] | None:
-        """What the pattern's group captures in a file; None where the file is not there."""
-        ...
-
-    def has_file(self, path: str) -> bool:
-        """Whether the checkout has the file."""
+    def matches(self, path: str, pattern: str) -> tuple[str, ...]:
+        """What the pattern's group captures in a file."""
         ...
 
 
@@ -278,11 +274,10 @@ def _lacks(spec: KernelSpec, index: FlashInfer) -> _Verdict:
         return _Verdict()
     file, text = spec.requires
     cited = index.cites(file, text)
-    if cited is not None:
-        return _Verdict(evidence=(cited,))
-    if not index.has_file(file):
-        return _Verdict()
-    return _Verdict(notes=(f"{file} has no {text.strip(' =')!r}: this FlashInfer lacks it",))
+    if cited is None or cited.found:
+        return _Verdict(evidence=(cited,) if cited is not None else ())
+    note = f"{file} has no {text.strip(' =')!r}: this FlashInfer lacks it"
+    return _Verdict(evidence=(cited,), notes=(note,))
 
 
 def _shape(spec: KernelSpec, values: Mapping[str, int], index: FlashInfer) -> _FiVerdict:
@@ -324,7 +319,7 @@ def _path(path: CodePath, values: Mapping[str, int], index: FlashInfer) -> _Path
     unchecked = "" if path.checked else "compiled or outside the checked sources"
     for limit in path.limits:
         cited = index.cites(limit.file, limit.text)
-        if cited is None:
+        if cited is None or not cited.found:
             unchecked = f"{limit.file} of this checkout does not state it as {limit.version} does"
             continue
         value = limit.measure(values)
@@ -337,7 +332,7 @@ def _path(path: CodePath, values: Mapping[str, int], index: FlashInfer) -> _Path
 def _accepts(limit: Limit, value: int, index: FlashInfer) -> bool:
     if limit.accepts is not None:
         return limit.accepts(value)
-    listed = index.matches(limit.file, limit.listed) or ()
+    listed = index.matches(limit.file, limit.listed)
     return value in {int(number) for number in listed if re.fullmatch(r"\d{1,9}", number)}
 
 

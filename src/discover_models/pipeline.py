@@ -43,7 +43,7 @@ class World:
     sources: Sources
     cookbook: Cookbook
     libraries: tuple[ConfigLookup, ...]
-    repositories: Mapping[str, RepoState]
+    repositories: Mapping[SourceName, RepoState]
     origins: Mapping[str, str]
     hub: HubClient | None
     configs: Path | None

@@ -61,6 +61,7 @@ class FlashInferIndex:
         folders = (checkout / name for name in _TEST_FOLDERS)
         self._uses = ApiUses(tuple(f for f in folders if f.is_dir()), self._api.name)
         self._keys: dict[str, tuple[str, int] | None] = {}
+        self._texts: dict[str, str | None] = {}
 
     @classmethod
     def open(cls, checkout: Path, commit: str | None) -> "FlashInferIndex":
@@ -105,12 +106,23 @@ class FlashInferIndex:
 
         None when the file is not in the checkout: then nothing can be said of the limit.
         """
-        file = self._checkout / path
-        if not file.is_file():
+        text_of = self._text(path)
+        if text_of is None:
             return None
-        lines = file.read_text(encoding="utf-8", errors="replace").splitlines()
+        lines = text_of.splitlines()
         line = next((n for n, each in enumerate(lines, 1) if text in each), None)
-        return self._evidence(file, line, text, found=line is not None)
+        return self._evidence(self._checkout / path, line, text, found=line is not None)
+
+    def matches(self, path: str, pattern: str) -> tuple[str, ...]:
+        """What the pattern's group captures in a file; nothing when the file is not there."""
+        return tuple(match[1] for match in re.finditer(pattern, self._text(path) or ""))
+
+    def _text(self, path: str) -> str | None:
+        if path not in self._texts:
+            file = self._checkout / path
+            known = file.is_file()
+            self._texts[path] = file.read_text("utf-8", errors="replace") if known else None
+        return self._texts[path]
 
     def _refused_name(self, api: str) -> str:
         parts = api.split(".")

@@ -80,6 +80,8 @@ def test_a_missing_name_says_what_was_searched(build: Build) -> None:
          " as rms", "flashinfer.rms", 3),
         ("try:\n    from .norm import norm as rms\nexcept ImportError:\n    rms = None",
          "flashinfer.rms", 2),
+        ("try:\n    from .norm import norm as rms\nexcept ImportError:\n    def rms(x): return x",
+         "flashinfer.rms", 2),
         ("rms = None\ntry:\n    from .norm import norm as rms\nexcept ImportError:\n    pass",
          "flashinfer.rms", 3),
         ("from .norm import norm as rms\nif rms is None:\n    def rms(x):\n        raise"
@@ -88,6 +90,7 @@ def test_a_missing_name_says_what_was_searched(build: Build) -> None:
          "else:\n    from .norm import norm as rms", "flashinfer.rms", 5),
     ],
     ids=["from", "alias", "absolute", "star", "module", "import-as", "chain", "suppress", "try",
+         "fallback",
          "none-before", "raising-stub", "type-checking"],
 )  # fmt: skip
 def test_reexports_are_followed(build: Build, init: str, api: str, line: int) -> None:
@@ -182,6 +185,7 @@ def test_star_imports_respect_all(build: Build, exports: str, name: str, found: 
 )
 def test_names_given_on_demand(build: Build, hook: str) -> None:
     impl = "from ..api_logging import flashinfer_api\n@flashinfer_api\ndef norm2(x): return x\n"
+    impl += "def not_exported(x): return x\n"
     index = build({"flashinfer/ops/__init__.py": hook, "flashinfer/ops/impl.py": impl})
 
     found = index.find("flashinfer.ops.norm2")
@@ -190,6 +194,7 @@ def test_names_given_on_demand(build: Build, hook: str) -> None:
     assert found.trace_template is False
     assert lines(found)[0] == "flashinfer/ops/impl.py:3"
     assert not index.find("flashinfer.ops.norm3").found
+    assert not index.find("flashinfer.ops.not_exported").found
 
 
 def test_a_function_hides_the_module_of_its_name(build: Build) -> None:
@@ -234,6 +239,11 @@ class Graph(Wrapper):
     pass
 class Undecorated(Wrapper):
     def run(self, q): return q
+class Typed(Wrapper):
+    @overload
+    def run(self, q: int) -> int: ...
+    @overload
+    def run(self, q: str) -> str: ...
 """
 
 
@@ -249,6 +259,7 @@ def test_a_class_is_judged_by_its_run(build: Build) -> None:
     assert index.find("flashinfer.decode.Wrapper.begin_forward").trace == "plan_trace"
     assert not index.find("flashinfer.decode.Wrapper.jump").found
     assert index.find("flashinfer.decode.Undecorated").trace_template is False
+    assert index.find("flashinfer.decode.Typed").trace == "run_trace"
 
 
 def test_run_is_inherited_from_another_module(build: Build) -> None:
@@ -509,8 +520,9 @@ renorm_trace = _make(name_prefix="moe_renormalize_naive_routing")
 llama4_trace = TraceTemplate(op_type="moe", name_prefix="moe_llama4_routing")
 ds_trace = _grouped(shared=False)
 shared_trace = _grouped(shared=True)
+step_trace = TraceTemplate(name_prefix="moe_minimax2_routing_swiglu_step")
 extra_trace = TraceTemplate(name_prefix="moe_extra_routing")
-_BY_ROUTING = {1: renorm_trace, 2: ds_trace, 3: llama4_trace}
+_BY_ROUTING = {1: renorm_trace, 2: ds_trace, 3: llama4_trace, 7: step_trace}
 def dispatch(**kwargs):
     if kwargs.get("shared"):
         return shared_trace
@@ -598,6 +610,7 @@ def test_tests_that_use_the_api_are_listed(build: Build) -> None:
             "    decode.Wrapper.run(1)\n",
             "tests/test_import_only.py": "from flashinfer.norm import norm\n",
             "tests/test_comment.py": "import flashinfer\n# flashinfer.norm.norm(1)\n",
+            "tests/test_assigned.py": "from flashinfer.norm import norm\nnorm = 3\n",
             "tests/test_string.py": "import flashinfer\nx = 'flashinfer.norm.norm'\n",
             "tests/test_other.py": "from other.norm import norm\nnorm('flashinfer')\n",
             "tests/test_neighbour.py": "import flashinfer\nflashinfer.norm.norm_quant(1)\n",

@@ -86,8 +86,6 @@ def _aliases(tree: ast.Module, package: str) -> dict[str, tuple[str, ...]]:
     """Local names with what they stand for in the package, imports in functions included."""
     found: dict[str, tuple[str, ...]] = {}
     for node in _import_statements(tree):
-        if isinstance(node, ast.ImportFrom) and node.level:
-            continue
         for bound in imported_names(node, ""):
             if bound.module.partition(".")[0] == package:
                 origin = f"{bound.module}.{bound.attribute}" if bound.attribute else bound.module

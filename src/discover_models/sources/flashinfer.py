@@ -207,9 +207,6 @@ class FlashInferIndex:
 
     def _experimental(self, definition: Definition) -> Evidence | None:
         """The line that makes a definition experimental; None when it is stable."""
-        for hop in definition.hops:
-            if hop.module.name.startswith(f"{self._api.name}.experimental"):
-                return self._hop(hop)
         if definition.module.name.startswith(f"{self._api.name}.experimental"):
             return self._at(definition, "a definition in flashinfer.experimental")
         nodes = [(w.module, w.call.func) for w in definition.wrappers]

@@ -4,7 +4,7 @@ What could not be looked at stays undecided with a note; it never becomes "not t
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -224,7 +224,7 @@ def _flashinfer(
         if refusal.status == "fi_supported" and not missing.notes
         else None,
         evidence=(*evidence, *missing.evidence, *refusal.evidence),
-        notes=(*_trace_notes(found), *missing.notes, *refusal.notes),
+        notes=(*missing.notes, *refusal.notes),
         tests=tuple(test for lookup in found for test in lookup.tests),
         apis=tuple(lookup.api for lookup in found),
     )
@@ -258,14 +258,6 @@ def _lookups(spec: KernelSpec, index: FlashInfer) -> tuple[list[ApiLookup], list
         except SourceError as error:
             errors.append(error)
     return lookups, errors
-
-
-def _trace_notes(found: tuple[ApiLookup, ...]) -> Iterator[str]:
-    first, *others = found
-    if first.trace:
-        yield f"trace template: {first.trace}"
-    if others:
-        yield "also implemented by " + ", ".join(lookup.api for lookup in others)
 
 
 def _lacks(spec: KernelSpec, index: FlashInfer) -> _Verdict:

@@ -62,6 +62,7 @@ class FlashInferIndex:
         self._uses = ApiUses(tuple(f for f in folders if f.is_dir()), self._api.name)
         self._keys: dict[str, tuple[str, int] | None] = {}
         self._texts: dict[str, str | None] = {}
+        self._tested: dict[tuple[str, str, int], tuple[Evidence, ...]] = {}
 
     @classmethod
     def open(cls, checkout: Path, commit: str | None) -> "FlashInferIndex":
@@ -159,7 +160,7 @@ class FlashInferIndex:
             evidence=tuple(dict.fromkeys(evidence)),
             trace_template=template,
             trace=trace,
-            tests=tuple(self._tests(api, definition)),
+            tests=self._tests(api, definition),
         )
 
     def _traced(
@@ -218,9 +219,6 @@ class FlashInferIndex:
 
     def _experimental(self, definition: Definition) -> Evidence | None:
         """The line that makes a definition experimental; None when it is stable."""
-        for hop in definition.hops:
-            if hop.module.name.startswith(f"{self._api.name}.experimental"):
-                return self._hop(hop)
         if definition.module.name.startswith(f"{self._api.name}.experimental"):
             return self._at(definition, "a definition in flashinfer.experimental")
         nodes = [(w.module, w.call.func) for w in definition.wrappers]
@@ -249,7 +247,13 @@ class FlashInferIndex:
             return None
         return self._evidence(definition.module.path, line, "a call into flashinfer.experimental")
 
-    def _tests(self, api: str, definition: Definition) -> Iterator[Evidence]:
+    def _tests(self, api: str, definition: Definition) -> tuple[Evidence, ...]:
+        key = (api.rpartition(".")[2], *definition.key)
+        if key not in self._tested:
+            self._tested[key] = tuple(self._test_uses(api, definition))
+        return self._tested[key]
+
+    def _test_uses(self, api: str, definition: Definition) -> Iterator[Evidence]:
         names = frozenset({api.rpartition(".")[2], definition.binding.name})
         seen: set[Path] = set()
         for path, use in self._uses.of_names(names):

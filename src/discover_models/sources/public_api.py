@@ -4,7 +4,8 @@ Nothing is imported or run. Files are read when a name leads to them and at most
 """
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -165,7 +166,7 @@ class _Search:
     def __init__(self, api: PublicApi) -> None:
         self._api = api
         self._read: dict[Path, None] = {}
-        self._open: set[tuple[str, str, int | None]] = set()
+        self._open: set[tuple[object, ...]] = set()
 
     def files(self) -> tuple[Path, ...]:
         return tuple(self._read)
@@ -187,18 +188,25 @@ class _Search:
 
     def name(self, module: Module, name: str, before: int | None = None) -> Target | None:
         """What `name` is in a module: bound, lazily given, or a module below a package."""
-        key = (module.name, name, before)
-        if key in self._open:
-            return None
-        self._open.add(key)
-        try:
+        with self._first_time(module.name, name, before) as first:
+            if not first:
+                return None
             return (
                 self._bound(module, name, before)
                 or self._lazy(module, name)
                 or self._submodule(module, name)
             )
+
+    @contextmanager
+    def _first_time(self, *key: object) -> Generator[bool]:
+        """Whether `key` is not being followed already: names can lead in a circle."""
+        first = key not in self._open
+        self._open.add(key)
+        try:
+            yield first
         finally:
-            self._open.discard(key)
+            if first:
+                self._open.discard(key)
 
     def attribute(self, definition: Definition, name: str) -> Definition | None:
         """A member of a class: set from outside, its own, or inherited, in this order."""
@@ -208,6 +216,10 @@ class _Search:
         outside = self._outside(definition.module, owner.name, name)
         if outside is not None:
             return outside
+        with self._first_time(definition.key, name) as first:
+            return self._inside(definition, owner, name) if first else None
+
+    def _inside(self, definition: Definition, owner: Class, name: str) -> Definition | None:
         for binding in ordered(b for b in owner.members if b.name == name):
             found = self._own(definition, owner, binding)
             if found is not None:
@@ -223,7 +235,9 @@ class _Search:
     def _outside(self, module: Module, owner: str, name: str) -> Definition | None:
         """``Class.name = value`` at module level."""
         for binding in ordered(iter(module.by_name.get(f"{owner}.{name}", ()))):
-            if isinstance(binding, Value):
+            with self._first_time(module.name, binding.line) as first:
+                if not first or not isinstance(binding, Value):
+                    continue
                 found = self._value(module, binding)
                 if isinstance(found, Definition):
                     return found

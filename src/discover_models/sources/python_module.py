@@ -86,8 +86,6 @@ def ordered(bindings: Iterator[Binding]) -> tuple[Binding, ...]:
     strong: list[Binding] = []
     weak: list[Binding] = []
     for binding in sorted(bindings, key=lambda b: b.line, reverse=True):
-        if isinstance(binding, Removal):
-            break
         (weak if binding.weak else strong).append(binding)
         if not binding.conditional and binding.name != "*":
             break

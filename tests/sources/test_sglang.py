@@ -209,6 +209,27 @@ def test_a_function_returned_in_a_tuple_is_followed_to_its_call(checkout: Path) 
     assert calls(checkout, "flashinfer.norm.layernorm").notes
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "class A:\n  def f(self, x):\n    self.op = self.op or rmsnorm\n    self.op(x)",
+        "op = op or rmsnorm\nop(x)",
+        "def op():\n  return op() or rmsnorm\nop()(x)",
+        "a = b or rmsnorm\nb = a\nb(x)",
+    ],
+)
+def test_names_that_lead_back_to_themselves(checkout: Path, text: str) -> None:
+    srt(checkout, f"from flashinfer.norm import rmsnorm\n{text}\n")
+    evidence = calls(checkout).evidence
+    assert "called" in {e.note for e in evidence}
+
+
+def test_a_long_chain_of_branches_is_read(checkout: Path) -> None:
+    branches = "\n".join(f"elif x == {n}:\n  pass" for n in range(400))
+    srt(checkout, f"import flashinfer.norm as n\nif x:\n  pass\n{branches}\nelse:\n  n.rmsnorm(x)")
+    assert calls(checkout).used
+
+
 def test_a_wrapped_function_is_followed_to_its_call(checkout: Path) -> None:
     srt(
         checkout,

@@ -249,7 +249,14 @@ def test_a_class_counts_through_its_members(checkout: Path) -> None:
         """
         from flashinfer import BatchPrefillWithPagedKVCacheWrapper
         BatchPrefillWithPagedKVCacheWrapper.plan = fast_plan
-        plan(BatchPrefillWithPagedKVCacheWrapper.run)
+        """,
+    )
+    assert not calls(checkout, WRAPPER).used
+    srt(
+        checkout,
+        """
+        from flashinfer import BatchPrefillWithPagedKVCacheWrapper as Wrapper
+        plan(Wrapper.run.__wrapped__, Wrapper.Mode.causal)
         """,
     )
     assert calls(checkout, WRAPPER).used
@@ -385,6 +392,19 @@ def test_reexport_over_three_files(checkout: Path) -> None:
     ]
 
 
+def test_reexport_by_star_over_a_file_that_does_not_name_it(checkout: Path) -> None:
+    srt(checkout, "from flashinfer.norm import rmsnorm\n")
+    srt(checkout, "from sglang.srt.layers.a import *\n", "layers/b.py")
+    srt(checkout, "from sglang.srt.layers.b import rmsnorm\nrmsnorm(x)\n", "models/c.py")
+    assert calls(checkout).used
+
+
+def test_reexport_of_the_package_that_a_file_is_in(checkout: Path) -> None:
+    srt(checkout, "from flashinfer.norm import rmsnorm\n", "norms/__init__.py")
+    srt(checkout, "from . import rmsnorm\nrmsnorm(x)\n", "norms/b.py")
+    assert calls(checkout).used
+
+
 def test_reexport_that_nobody_uses(checkout: Path) -> None:
     srt(checkout, "from flashinfer.norm import rmsnorm\n")
     srt(checkout, "from sglang.srt.layers.a import rmsnorm\n", "layers/b.py")
@@ -445,6 +465,13 @@ def test_a_wrapper_that_does_not_forward(checkout: Path) -> None:
         "sgl_kernel.silu is used (python/sglang/srt/layers/a.py:4); "
         "it does not forward to FlashInfer",
     )
+
+
+def test_a_kernel_function_behind_another_is_not_what_sglang_takes(checkout: Path) -> None:
+    srt(checkout, "from sgl_kernel import both\nboth(x)\n")
+    kernel(checkout, __init__="def inner(x): ...\ndef both(x):\n  return inner(x)\n")
+    assert calls(checkout, "flashinfer.sampling.inner").notes == ()
+    assert calls(checkout, "flashinfer.sampling.both").notes
 
 
 def test_a_forwarding_wrapper_that_sglang_does_not_call(checkout: Path) -> None:

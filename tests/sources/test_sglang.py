@@ -209,6 +209,27 @@ def test_a_function_returned_in_a_tuple_is_followed_to_its_call(checkout: Path) 
     assert calls(checkout, "flashinfer.norm.layernorm").notes
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "class A:\n  def f(self, x):\n    self.op = self.op or rmsnorm\n    self.op(x)",
+        "op = op or rmsnorm\nop(x)",
+        "def op():\n  return op() or rmsnorm\nop()(x)",
+        "a = b or rmsnorm\nb = a\nb(x)",
+    ],
+)
+def test_names_that_lead_back_to_themselves(checkout: Path, text: str) -> None:
+    srt(checkout, f"from flashinfer.norm import rmsnorm\n{text}\n")
+    evidence = calls(checkout).evidence
+    assert "called" in {e.note for e in evidence}
+
+
+def test_a_long_chain_of_branches_is_read(checkout: Path) -> None:
+    branches = "\n".join(f"elif x == {n}:\n  pass" for n in range(400))
+    srt(checkout, f"import flashinfer.norm as n\nif x:\n  pass\n{branches}\nelse:\n  n.rmsnorm(x)")
+    assert calls(checkout).used
+
+
 def test_a_wrapped_function_is_followed_to_its_call(checkout: Path) -> None:
     srt(
         checkout,
@@ -228,7 +249,14 @@ def test_a_class_counts_through_its_members(checkout: Path) -> None:
         """
         from flashinfer import BatchPrefillWithPagedKVCacheWrapper
         BatchPrefillWithPagedKVCacheWrapper.plan = fast_plan
-        plan(BatchPrefillWithPagedKVCacheWrapper.run)
+        """,
+    )
+    assert not calls(checkout, WRAPPER).used
+    srt(
+        checkout,
+        """
+        from flashinfer import BatchPrefillWithPagedKVCacheWrapper as Wrapper
+        plan(Wrapper.run.__wrapped__, Wrapper.Mode.causal)
         """,
     )
     assert calls(checkout, WRAPPER).used
@@ -364,6 +392,19 @@ def test_reexport_over_three_files(checkout: Path) -> None:
     ]
 
 
+def test_reexport_by_star_over_a_file_that_does_not_name_it(checkout: Path) -> None:
+    srt(checkout, "from flashinfer.norm import rmsnorm\n")
+    srt(checkout, "from sglang.srt.layers.a import *\n", "layers/b.py")
+    srt(checkout, "from sglang.srt.layers.b import rmsnorm\nrmsnorm(x)\n", "models/c.py")
+    assert calls(checkout).used
+
+
+def test_reexport_of_the_package_that_a_file_is_in(checkout: Path) -> None:
+    srt(checkout, "from flashinfer.norm import rmsnorm\n", "norms/__init__.py")
+    srt(checkout, "from . import rmsnorm\nrmsnorm(x)\n", "norms/b.py")
+    assert calls(checkout).used
+
+
 def test_reexport_that_nobody_uses(checkout: Path) -> None:
     srt(checkout, "from flashinfer.norm import rmsnorm\n")
     srt(checkout, "from sglang.srt.layers.a import rmsnorm\n", "layers/b.py")
@@ -424,6 +465,13 @@ def test_a_wrapper_that_does_not_forward(checkout: Path) -> None:
         "sgl_kernel.silu is used (python/sglang/srt/layers/a.py:4); "
         "it does not forward to FlashInfer",
     )
+
+
+def test_a_kernel_function_behind_another_is_not_what_sglang_takes(checkout: Path) -> None:
+    srt(checkout, "from sgl_kernel import both\nboth(x)\n")
+    kernel(checkout, __init__="def inner(x): ...\ndef both(x):\n  return inner(x)\n")
+    assert calls(checkout, "flashinfer.sampling.inner").notes == ()
+    assert calls(checkout, "flashinfer.sampling.both").notes
 
 
 def test_a_forwarding_wrapper_that_sglang_does_not_call(checkout: Path) -> None:

@@ -54,7 +54,7 @@ class Scope:
     """Names declared ``global`` or ``nonlocal`` and the scope they belong to."""
     returns: list[ast.expr] = field(default_factory=list[ast.expr])
     known: dict[str, list[Value]] = field(default_factory=dict[str, "list[Value]"])
-    """What names looked up from here stand for."""
+    """What names looked up from here, and ``.attributes`` stored here, stand for."""
 
     def bind(self, name: str, *bindings: Binding) -> None:
         self.outer.get(name, self).names.setdefault(name, []).extend(bindings)
@@ -258,10 +258,18 @@ class Names:
     def _attribute(self, node: ast.Attribute, scope: Scope) -> list[Value]:
         receiver = _method_scope(node.value, scope)
         if receiver is not None:
-            stored = [*receiver.attributes.get(node.attr, []), *receiver.names.get(node.attr, [])]
-            return [v for binding in stored for v in self._bound(binding)]
+            return self._stored(node.attr, receiver)
         base = self.values(node.value, scope)
         return [v.member(node.attr) for v in base if isinstance(v, Ref)] if base else []
+
+    def _stored(self, name: str, owner: Scope) -> list[Value]:
+        """What an attribute of a class's instances stands for."""
+        key = f".{name}"
+        if key not in owner.known:
+            owner.known[key] = []  # self.a = self.a or b
+            bindings = [*owner.attributes.get(name, []), *owner.names.get(name, [])]
+            owner.known[key] = [v for binding in bindings for v in self._bound(binding)]
+        return owner.known[key]
 
     def _call(self, node: ast.Call, scope: Scope) -> list[Value]:
         name = last_name(node.func)
@@ -281,6 +289,9 @@ class Names:
 
 def blocks(node: ast.AST) -> Iterator[Sequence[ast.AST]]:
     """The lists of statements inside a compound statement, its handlers and cases included."""
+    while isinstance(node, ast.If) and (following := elif_of(node)):
+        yield node.body
+        node = following
     for name in ("body", "orelse", "finalbody"):
         found = getattr(node, name, None)
         if isinstance(found, list):
@@ -291,6 +302,12 @@ def blocks(node: ast.AST) -> Iterator[Sequence[ast.AST]]:
     elif isinstance(node, ast.Match):
         for case in node.cases:
             yield case.body
+
+
+def elif_of(node: ast.If) -> ast.If | None:
+    """The branch that follows, where it is an `elif` (or an `if` alone in an `else`)."""
+    only = node.orelse[0] if len(node.orelse) == 1 else None
+    return only if isinstance(only, ast.If) else None
 
 
 def last_name(node: ast.expr) -> str:

@@ -8,8 +8,7 @@ from __future__ import annotations
 import ast
 import re
 import warnings
-from collections.abc import Callable, Generator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,6 +18,7 @@ from discover_models.sources.python_names import (
     Ref,
     Scope,
     blocks,
+    elif_of,
     last_name,
 )
 
@@ -197,16 +197,19 @@ class _Uses:
         self._block(node.body, self.names.scopes[node])
 
     def _if(self, node: ast.If, scope: Scope) -> None:
-        self._expression(node.test, "", scope)
-        for holds, body in ((True, node.body), (False, node.orelse)):
-            with self._given(holds, node.test):
-                self._block(body, scope)
-
-    @contextmanager
-    def _given(self, holds: bool, test: ast.expr) -> Generator[None]:
-        self.conditions.append((holds, test))
-        yield
-        self.conditions.pop()
+        """A chain of `elif` in a loop, because it may be longer than the stack is deep."""
+        depth = len(self.conditions)
+        branch: ast.If | None = node
+        while branch is not None:
+            self._expression(branch.test, "", scope)
+            self.conditions.append((True, branch.test))
+            self._block(branch.body, scope)
+            self.conditions[-1] = (False, branch.test)
+            following = elif_of(branch)
+            if following is None:
+                self._block(branch.orelse, scope)
+            branch = following
+        del self.conditions[depth:]
 
     def _assignment(self, node: ast.Assign | ast.AnnAssign | ast.AugAssign, scope: Scope) -> None:
         targets = node.targets if isinstance(node, ast.Assign) else [node.target]

@@ -225,14 +225,16 @@ def _use_notes(found: Sequence[Found]) -> Iterator[str]:
 
 
 def _names_used(target: str) -> Iterator[str]:
-    """The APIs that a use of `target` uses: itself, and the class whose member it is.
+    """The APIs that a use of `target` uses: itself, and the classes whose member it is.
 
     A function that a module of the same name holds counts for the module's name as well.
     """
     yield target
-    owner, _, member = target.rpartition(".")
-    if _short(owner)[:1].isupper() or _short(owner) == member:
-        yield owner
+    owner = target.rpartition(".")[0]
+    while owner:
+        if _short(owner)[:1].isupper() or _short(owner) == _short(target):
+            yield owner
+        owner = owner.rpartition(".")[0]
 
 
 def _short(name: str) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from huggingface_hub import constants
+from huggingface_hub.utils import close_session
 
 from discover_models.errors import ConfigError, UsageError
 from discover_models.sources.config_file import ConfigFile
@@ -33,8 +34,10 @@ class Time:
 
 
 @pytest.fixture(autouse=True)
-def _quiet(monkeypatch: pytest.MonkeyPatch) -> None:
+def _quiet(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(constants, "HF_HUB_DISABLE_TELEMETRY", True)
+    yield
+    close_session()  # it keeps what it was told of the environment
 
 
 @pytest.fixture
@@ -96,6 +99,14 @@ def test_a_file_is_fetched_once_per_commit(hub: HubServer, client: HubClient) ->
     hub.repositories["org/mini"] = Repository({"config.json": b'{"hidden_size": 65}'}, "b" * 40)
     moved = client.fetch("org/mini")
     assert (moved.revision, moved.config) == ("b" * 40, {"hidden_size": 65})
+
+
+def test_a_commit_that_is_a_path_is_not_written_to(
+    hub: HubServer, client: HubClient, tmp_path: Path
+) -> None:
+    hub.repositories["org/evil"] = Repository({"config.json": CONFIG}, sha="../../../../out")
+    assert refusal(client, "org/evil").reason == "network"
+    assert list(tmp_path.rglob("config.json")) == []
 
 
 def test_gated_names_the_page_that_grants_access(hub: HubServer, client: HubClient) -> None:
@@ -205,6 +216,15 @@ def test_no_network(tmp_path: Path, time: Time) -> None:
         url = f"http://127.0.0.1:{unused.getsockname()[1]}"
         client = HubClient(cache_dir=tmp_path, endpoint=url, sleep=time.sleep, clock=time.clock)
         assert refusal(client, "org/mini").reason == "network"
+
+
+def test_a_client_that_is_told_to_stay_offline(
+    client: HubClient, time: Time, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    close_session()
+    assert refusal(client, "org/mini").reason == "network"
+    assert time.slept == []
 
 
 def test_a_cache_that_can_t_be_written(hub: HubServer, tmp_path: Path) -> None:

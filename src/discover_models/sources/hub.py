@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -20,10 +21,10 @@ from huggingface_hub.errors import (
     EntryNotFoundError,
     GatedRepoError,
     HfHubHTTPError,
+    OfflineModeIsEnabled,
     RepositoryNotFoundError,
     RevisionNotFoundError,
 )
-from huggingface_hub.hf_api import ModelInfo
 from huggingface_hub.utils import (
     build_hf_headers,  # pyright: ignore[reportUnknownVariableType]  # it takes a bare `dict`
     get_session,
@@ -49,6 +50,8 @@ ATTEMPTS = 5
 PATIENCE = 330.0
 """Seconds that one call may wait in all: the Hub counts requests in windows of five minutes."""
 
+_FILES = ("config.json", "hf_quant_config.json", "params.json")
+_COMMIT = re.compile("[0-9a-f]{40}")
 _NETWORK = (httpx2.TransportError, ConnectionError, TimeoutError)
 _TRANSIENT = frozenset({429, 500, 502, 503, 504})
 
@@ -85,17 +88,24 @@ class HubClient:
         """
         check_repo_id(repo_id)
         info = self._call(
-            repo_id, lambda: self._api.model_info(repo_id, revision=revision, files_metadata=True)
+            repo_id,
+            lambda: self._api.model_info(
+                repo_id, revision=revision, files_metadata=True, timeout=TIMEOUT
+            ),
         )
+        commit = info.sha or ""
+        if not _COMMIT.fullmatch(commit):
+            raise ConfigError(f"{repo_id}: the Hub names no commit.", reason="network")
         sizes = {s.rfilename: s.size for s in info.siblings or []}
         _check_files(repo_id, sizes)
+        config, quant, params = (self._file(repo_id, commit, name, sizes) for name in _FILES)
         return ConfigFile(
             hf_repo_id=repo_id,
-            revision=info.sha,
+            revision=commit,
             origin="hub",
-            config=self._file(info, "config.json", sizes),
-            quant=self._file(info, "hf_quant_config.json", sizes),
-            params=self._file(info, "params.json", sizes),
+            config=config,
+            quant=quant,
+            params=params,
         )
 
     def fetch_many(
@@ -123,20 +133,20 @@ class HubClient:
             return error
 
     def _file(
-        self, info: ModelInfo, name: str, sizes: dict[str, int | None]
+        self, repo_id: str, commit: str, name: str, sizes: dict[str, int | None]
     ) -> dict[str, Json] | None:
         if name not in sizes:
             return None
         if (sizes[name] or 0) > LARGEST_FILE:
             raise ConfigError(
-                f"{info.id}: {name} is larger than {LARGEST_FILE // 2**20} MB.", reason="malformed"
+                f"{repo_id}: {name} is larger than {LARGEST_FILE // 2**20} MB.", reason="malformed"
             )
-        url = hf_hub_url(info.id, name, revision=info.sha, endpoint=self._api.endpoint)
-        cached = self._cache_dir / info.id / str(info.sha) / name
+        url = hf_hub_url(repo_id, name, revision=commit, endpoint=self._api.endpoint)
+        cached = self._cache_dir / repo_id / commit / name
         if not cached.exists():
-            content = self._call(info.id, lambda: self._get(url))
+            content = self._call(repo_id, lambda: self._get(url))
             parse_json(content, url)
-            self._call(info.id, lambda: _write_whole(cached, content))
+            self._call(repo_id, lambda: _write_whole(cached, content))
         return read_json(cached)
 
     def _get(self, url: str) -> bytes:
@@ -208,7 +218,8 @@ def _check_files(repo_id: str, sizes: dict[str, int | None]) -> None:
 def _wait_asked_for(cause: Exception, attempt: int) -> float | None:
     """Seconds to wait before the next attempt; None when another one can't help."""
     if not isinstance(cause, HfHubHTTPError):
-        return float(2 ** (attempt - 1)) if isinstance(cause, _NETWORK) else None
+        passing = isinstance(cause, _NETWORK) and not isinstance(cause, OfflineModeIsEnabled)
+        return float(2 ** (attempt - 1)) if passing else None
     if cause.response.status_code not in _TRANSIENT:
         return None
     headers = cause.response.headers

@@ -79,6 +79,8 @@ def _bind(statement: ast.stmt, bindings: _Bindings) -> None:
             bindings.classes[name] = name
         case ast.ImportFrom(names=names):
             bindings.classes.update({alias.asname or alias.name: alias.name for alias in names})
+            if any((alias.asname or alias.name) == "EntryClass" for alias in names):
+                bindings.entries.append(ast.Name(id="EntryClass"))
         case ast.Assign(targets=targets, value=value):
             for target in targets:
                 _assign(target, value, bindings)
@@ -115,6 +117,8 @@ def _follow(node: ast.expr, bindings: _Bindings, depth: int) -> Iterator[str | a
             parts = [value]
         case ast.BinOp(left=left, op=ast.Add(), right=right):
             parts = [left, right]
+        case ast.Name(id="EntryClass"):
+            yield node  # imported from another file
         case ast.Name(id=name) if name in bindings.classes:
             yield bindings.classes[name]
         case ast.Name(id=name) if name in bindings.values and depth < 20:

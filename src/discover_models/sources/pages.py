@@ -97,9 +97,15 @@ def read_page(root: Path, file: str) -> CookbookPage:
         title=title[1].strip(" \t\"'") if title else path.stem,
         configurations=tuple(configs),
         served=tuple(served),
-        links=tuple(dict.fromkeys(link.rstrip(".") for link in _LINK.findall(text))),
+        links=hub_links(text),
         unread=tuple(unread),
     )
+
+
+def hub_links(text: str) -> tuple[str, ...]:
+    """The model repositories that a text links to on the Hub, each once, in order."""
+    found = (link.rstrip(".").removesuffix(".git") for link in _LINK.findall(text))
+    return tuple(dict.fromkeys(found))
 
 
 def _place(file: str, line: int, hardware: str = "", quantization: str = "") -> ServingConfig:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
-from functools import cache
+from functools import lru_cache
 from itertools import product, takewhile
 
 from discover_models.domain.frozen import Frozen
@@ -25,6 +25,7 @@ _CONTEXT = re.compile(r"\d+k")
 _RELEASE = re.compile(r"v\d+(\.\d+)*")
 _SIZE = re.compile(r"(?:(\d+)x)?([ae]?)(\d+(?:\.\d+)?)([bmt])")
 _WORDS = re.compile(r"[^\s_\-–:]+")
+_MOST_ALTERNATIVES = 64
 _SCALE = {"m": 1e-3, "b": 1.0, "t": 1e3}
 
 
@@ -65,7 +66,7 @@ def _joined(words: Sequence[str]) -> str:
     return text
 
 
-@cache
+@lru_cache(maxsize=10_000)
 def read_name(name: str) -> ModelName:
     """Take a model's name apart (a repository id without its organisation, or a title)."""
     words: list[str] = []
@@ -125,11 +126,17 @@ def _releases_agree(left: ModelName, right: ModelName) -> bool:
 
 def expand_title(title: str) -> tuple[str, ...]:
     """The names that a title for people stands for: ``Llama 3.1/3.3 70B`` is two."""
-    plain = re.sub(r"\s*/\s*", "/", re.sub(r"\([^)]*\)", " ", title))
-    names = [""]
-    for word in plain.split():
-        names = [f"{name} {part}".strip() for name in names for part in word.split("/") if part]
-    return tuple(names)
+    words = re.sub(r"\([^()]{0,100}\)", " ", title).replace("/", " / ").split()
+    names: list[list[str]] = [[]]
+    alternatives: list[list[str]] = []
+    for at, word in enumerate(words):
+        if word != "/" and (at == 0 or words[at - 1] != "/"):
+            alternatives.append([word])
+        elif word != "/" and alternatives:
+            alternatives[-1].append(word)
+    for choice in alternatives:
+        names = [[*name, word] for name in names for word in choice][:_MOST_ALTERNATIVES]
+    return tuple(" ".join(name) for name in names)
 
 
 def tracked_title(repo_id: str, titles: Sequence[str]) -> str | None:

@@ -284,7 +284,7 @@ def _shape(spec: KernelSpec, values: Mapping[str, int], index: FlashInfer) -> _F
         if outcome.refused:
             refused.append(f"{path.name} refuses {'; '.join(outcome.refused)}")
         elif outcome.unchecked:
-            unchecked.append(f"{path.name}: limits not checked ({outcome.unchecked})")
+            unchecked.append(f"{path.name} not checked: {outcome.unchecked}")
         else:
             takes.append(path.name)
     if not refused:
@@ -318,6 +318,8 @@ def _path(path: CodePath, values: Mapping[str, int], index: FlashInfer) -> _Path
         if not _accepts(limit, value, index):
             refused.append(f"{limit.what} {value}")
             evidence.append(cited)
+        elif limit.doubtful is not None and limit.doubtful(value):
+            unchecked = f"nothing refuses {limit.what} {value}, but nothing shows that it works"
     return _PathOutcome(tuple(refused), unchecked, tuple(evidence))
 
 

@@ -200,11 +200,18 @@ def _model_list(path: Path) -> tuple[ModelRequest, ...]:
 
 
 def _demo(options: RunOptions, wanted: WantedOutput) -> None:
-    from discover_models.demo import NOTICE, lay_out
+    from discover_models import demo
 
     with tempfile.TemporaryDirectory(prefix="discover-models-demo-") as folder:
-        print(NOTICE, file=sys.stderr)
-        _inventory(lay_out(Path(folder), options), wanted)
+        print(demo.NOTICE, file=sys.stderr)
+        everything = tuple(ModelRequest(hf_repo_id=repo_id) for repo_id in demo.MODELS)
+        synthetic = {
+            "workspace": demo.prepare(Path(folder)),
+            "configs": demo.CONFIGS,
+            "offline": True,
+            "models": options.models or everything,
+        }
+        _inventory(options.model_copy(update=synthetic), wanted)
 
 
 def _inventory(options: RunOptions, wanted: WantedOutput) -> None:

@@ -32,6 +32,8 @@ class Limit:
     version: str
     """FlashInfer version that the limit was first read in."""
     accepts: Callable[[int], bool] | None = None
+    doubtful: Callable[[int], bool] | None = None
+    """Accepted numbers of which nothing says that they really work."""
     listed: str = ""
     """Pattern whose group captures, in `file`, each accepted number; instead of `accepts`."""
 

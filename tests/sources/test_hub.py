@@ -246,10 +246,10 @@ def test_the_token_goes_to_the_hub_and_to_nobody_else(hub: HubServer, tmp_path: 
 
 
 def test_anonymous_requests_carry_no_stored_token(
-    hub: HubServer, client: HubClient, monkeypatch: pytest.MonkeyPatch
+    hub: HubServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HF_TOKEN", "hf_from_the_environment")
-    client.fetch("org/mini")
+    HubClient(cache_dir=tmp_path, endpoint=hub.url).fetch("org/mini")
     assert {r.authorization for r in hub.requests} == {None}
 
 

@@ -44,6 +44,7 @@ class MiniTextConfig(PretrainedConfig):
         head_dim=None,
         num_experts=None,
         sizes=(2, 2),
+        sizes_of_parts=9,
         num_hidden_layers=SIZE,
         window=128,
         use_window=False,
@@ -73,6 +74,10 @@ class MiniTextConfig(PretrainedConfig):
     def layer_ids(self):
         return [1]
 
+    @property
+    def sizes_of_parts(self):
+        return 1
+
 class MiniMoeTextConfig(MiniTextConfig):
     model_type = "mini_moe_text"
 
@@ -80,8 +85,12 @@ class MiniMoeTextConfig(MiniTextConfig):
         self.num_experts = num_experts
         super().__init__(**kwargs)
 
+class MiniPatchConfig(PretrainedConfig):
+    model_type = "patch"
+
 class MiniVisionConfig(PretrainedConfig):
     model_type = "mini"
+    sub_configs = {"patch_config": MiniPatchConfig}
 
     def __init__(self, depth=2, **kwargs):
         self.depth = depth
@@ -175,6 +184,7 @@ def test_what_a_condition_decides_is_unknown(configs: SglangConfigs) -> None:
     text = read(configs, "mini_text")
     assert text.resolve("window", {}) is None
     assert text.resolve("layer_ids", {}) is None
+    assert text.resolve("sizes_of_parts", {}) is None
 
 
 def test_a_second_name_is_an_alias(configs: SglangConfigs) -> None:

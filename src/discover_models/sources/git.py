@@ -147,10 +147,10 @@ def _environment(outer: Mapping[str, str], folder: Path) -> dict[str, str]:
 
 
 def _last_words(err: bytes) -> str:
-    """The last line that says something, without control characters and not too long."""
+    """The first complaint, or else the last line, without control characters and not too long."""
     lines = err.decode("utf-8", "replace").splitlines()
-    said = [line for line in lines if line.startswith(("fatal:", "error:"))] or lines
-    clean = "".join(c for c in (said[-1] if said else "no reason given") if c.isprintable())
+    said = [line for line in lines if line.startswith(("fatal:", "error:"))] or lines[-1:]
+    clean = "".join(c for c in (said[0] if said else "no reason given") if c.isprintable())
     return clean[:300]
 
 

@@ -68,9 +68,9 @@ def fetch_old_blobs(git: Git, base: str, head: str, folders: Sequence[str]) -> N
 
 
 def is_partial(git: Git) -> bool:
-    """Whether the clone lacks objects that it fetches when they are needed."""
+    """Whether the clone lacks objects that it fetches from ``origin`` when they are needed."""
     try:
-        return bool(git.text("config", "--get", "extensions.partialClone"))
+        return git.text("config", "--type=bool", "--get", "remote.origin.promisor") == "true"
     except GitError as error:
         if error.returncode == 1:
             return False

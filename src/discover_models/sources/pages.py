@@ -39,6 +39,8 @@ _ENDS = ("&&", "||", "|", ";", "&")
 _QUOTED_LINES = 10
 """Over how many more lines a quotation in a command may reach."""
 _MAX_UNPARSED = 50
+_MAX_COMMANDS = 500
+"""The largest real page has some 80."""
 
 
 class CookbookPage(Frozen):
@@ -146,10 +148,14 @@ def _add(
 
 def _commands(text: str, unread: list[str]) -> Iterator[tuple[int, LaunchArgs]]:
     """The launch commands of the fenced shell blocks, each with its line."""
-    for start, lines in _blocks(text):
-        for line, words in _split(lines, start, unread):
-            for launch in _launches(words):
-                yield line, read_launch_args(launch)
+    blocks = _blocks(text)
+    commands = (command for start, lines in blocks for command in _split(lines, start, unread))
+    for count, (line, words) in enumerate(commands):
+        if count == _MAX_COMMANDS:
+            unread.append(f"from line {line}: more than {_MAX_COMMANDS} commands")
+            return
+        for launch in _launches(words):
+            yield line, read_launch_args(launch)
 
 
 def _blocks(text: str) -> Iterator[tuple[int, list[str]]]:

@@ -50,6 +50,8 @@ def parse_source(text: str) -> SourceSpec:
     known: dict[str, SourceName] = {n: n for n in SOURCE_NAMES}
     if name not in known:
         raise UsageError(f"--source names {name!r}; there are {', '.join(SOURCE_NAMES)}")
+    if not rest.startswith(("https://", "file://", "/")):
+        raise UsageError(f"--source {name}: a URL starts with https:// or file://")
     authority_end = rest.find("/", rest.find("://") + 3) if "://" in rest else 0
     at = rest.rfind("@")
     split = at if at > authority_end >= 0 else len(rest)
@@ -64,8 +66,8 @@ def _checked(name: str, url: str) -> str:
     if url.startswith("/"):
         return Path(url).as_uri()
     parts = _split(url)
-    if parts is None or parts[0] not in ("https", "file") or not _PRINTABLE.fullmatch(url):
-        raise UsageError(f"--source {name}: a URL starts with https:// or file://")
+    if parts is None or not _PRINTABLE.fullmatch(url):
+        raise UsageError(f"--source {name}: this is no URL (https://… or file://…)")
     if "@" in parts[1]:
         raise UsageError(f"--source {name}: a URL must not hold credentials")
     if parts[0] == "https" and not parts[1]:

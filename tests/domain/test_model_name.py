@@ -1,0 +1,111 @@
+import pytest
+
+from discover_models.domain.model_name import (
+    expand_title,
+    kinship,
+    read_name,
+    same_model,
+    tracked_title,
+)
+
+
+@pytest.mark.parametrize(
+    ("title", "names"),
+    [
+        ("DeepSeek V3/R1", ("DeepSeek V3", "DeepSeek R1")),
+        ("DeepSeek V3 / R1", ("DeepSeek V3", "DeepSeek R1")),
+        ("Llama 3.1/3.3 70B", ("Llama 3.1 70B", "Llama 3.3 70B")),
+        ("Qwen3 8B (dense)", ("Qwen3 8B",)),
+        ("GLM-4.6", ("GLM-4.6",)),
+    ],
+)
+def test_titles_for_people(title: str, names: tuple[str, ...]) -> None:
+    assert expand_title(title) == names
+
+
+def test_a_title_of_a_thousand_alternatives_is_bounded() -> None:
+    assert len(expand_title("a/b " * 40)) <= 64
+
+
+@pytest.mark.parametrize(
+    ("title", "repo_id"),
+    [
+        ("DeepSeek V3/R1", "deepseek-ai/DeepSeek-R1-0528"),
+        ("DeepSeek V3/R1", "nvidia/DeepSeek-R1-0528-FP4-v2"),
+        ("Llama 3.1/3.3 70B", "meta-llama/Llama-3.3-70B-Instruct"),
+        ("Llama 3.1 8B", "meta-llama/Meta-Llama-3.1-8B"),
+        ("Mistral 7B v0.3", "mistralai/Mistral-7B-Instruct-v0.3"),
+        ("Mixtral 8x7B", "mistralai/Mixtral-8x7B-Instruct-v0.1"),
+        ("Kimi K2", "moonshotai/Kimi-K2-Instruct-0905"),
+        ("Kimi K2", "moonshotai/Kimi-K2-Thinking"),
+        ("Qwen3 30B A3B", "Qwen/Qwen3-30B-A3B-Thinking-2507-FP8"),
+        ("Qwen3 32B", "Qwen/Qwen3-32B-FP8-Static-PerTensor"),
+        ("Gemma 3 27B", "google/gemma-3-27b-it"),
+        ("NemotronH 47B", "nvidia/Nemotron-H-47B-Base-8K"),
+        ("Phi-4 14B", "microsoft/phi-4"),
+        ("Qwen3 8B", "someone/Qwen3-8B-AWQ-w4a16"),
+    ],
+)
+def test_tracked(title: str, repo_id: str) -> None:
+    assert tracked_title(repo_id, [title]) == title
+
+
+@pytest.mark.parametrize(
+    ("title", "repo_id"),
+    [
+        ("Kimi K2", "moonshotai/Kimi-K2.5"),
+        ("Kimi K2", "moonshotai/Kimi-K2.7-Code"),
+        ("MiniMax M2", "MiniMaxAI/MiniMax-M2.7"),
+        ("GLM-4.6", "zai-org/GLM-4.6V"),
+        ("GLM-4.6", "zai-org/GLM-4.6V-Flash-FP8"),
+        ("Qwen3 30B A3B", "Qwen/Qwen3-VL-30B-A3B-Instruct"),
+        ("Qwen3 30B A3B", "Qwen/Qwen3-Coder-30B-A3B-Instruct"),
+        ("Qwen3 8B", "Qwen/Qwen3-38B"),
+        ("Qwen3 8B", "x/Qwen-38B"),
+        ("DeepSeek V3/R1", "deepseek-ai/DeepSeek-V3.1"),
+        ("DeepSeek V3/R1", "deepseek-ai/DeepSeek-R1-Distill-Llama-70B"),
+        ("Llama 3.1/3.3 70B", "meta-llama/Llama-3.2-70B"),
+        ("Mistral 7B v0.3", "mistralai/Mistral-7B-Instruct-v0.1"),
+        ("Mistral 7B v0.3", "mistralai/Mistral-7B-Instruct"),
+        ("Mistral Small 3.1 24B", "mistralai/Mistral-Small-24B-Instruct-2501"),
+        ("Phi-4 14B", "microsoft/phi-4-mini-instruct"),
+        ("Qwen3 Next 80B A3B", "Qwen/Qwen3-Coder-Next"),
+        ("Llama 3.1 8B", "nvidia/Llama-3.1-Nemotron-8B"),
+    ],
+)
+def test_not_tracked(title: str, repo_id: str) -> None:
+    assert tracked_title(repo_id, [title]) is None
+
+
+def test_a_name_without_size_means_a_title_only_where_there_is_one_size() -> None:
+    assert tracked_title("org/Phi-4", ["Phi-4 14B"]) == "Phi-4 14B"
+    assert tracked_title("org/Phi-4", ["Phi-4 14B", "Phi-4 7B"]) is None
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "same"),
+    [
+        ("Qwen/Qwen3-235B-A22B", "nvidia/Qwen3-235B-A22B-NVFP4", True),
+        ("nvidia/NVIDIA-Nemotron-3-Nano-30B-A3B-BF16", "x/Nemotron-3-Nano-30B-A3B", True),
+        ("mistralai/Mistral-7B-v0.1", "mistralai/Mistral-7B-v0.3", False),
+        ("Qwen/Qwen3-235B-A22B", "Qwen/Qwen3-VL-235B-A22B-Instruct", False),
+        ("zai-org/GLM-5", "zai-org/GLM-5.1", False),
+    ],
+)
+def test_same_model(left: str, right: str, same: bool) -> None:
+    assert same_model(left, right) is same
+    assert same_model(right, left) is same
+
+
+def test_the_closest_relative_shares_most_of_the_name_then_the_size() -> None:
+    relatives = ["Qwen/Qwen3-Next-80B-A3B-Instruct", "Qwen/Qwen3-8B", "Qwen/Qwen3-32B"]
+    closest = max(relatives, key=lambda r: kinship("Qwen/Qwen2.5-72B", r) or (0, 0, 0.0))
+    assert closest == "Qwen/Qwen3-32B"
+    assert kinship("Qwen/Qwen3-8B", "zai-org/GLM-5") is None
+
+
+@pytest.mark.parametrize("name", ["", "-", "🙂", "v1", "FP8", "\ud800", "1" * 5000])
+def test_odd_names_are_read(name: str) -> None:
+    read_name(name)
+    same_model(f"a/{name}", name)
+    tracked_title(name, ["Qwen3 8B", name])

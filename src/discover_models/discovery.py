@@ -301,11 +301,13 @@ def resolve(candidate: Candidate, confirm: Confirm, registered: Iterable[str]) -
     """
     wanted = {candidate.name} if candidate.origin == "day0" else set(registered)
     tried: list[str] = []
+    read = False
     for tier in _TIERS:
         agreeing: list[str] = []
         for repo_id in dict.fromkeys(h.repo_id for h in candidate.hints if h.source == tier):
             config = confirm(repo_id)
             tried.append(repo_id)
+            read = read or config is not None
             if config is not None and _agrees(config, wanted):
                 agreeing.append(repo_id)
         models = _distinct_models(agreeing)
@@ -315,7 +317,8 @@ def resolve(candidate: Candidate, confirm: Confirm, registered: Iterable[str]) -
             return _unresolved(candidate, f"ambiguous: {', '.join(models)}")
     if not tried:
         return _unresolved(candidate, "nothing names a repository")
-    return _unresolved(candidate, f"no configuration agrees; tried {', '.join(tried)}")
+    why = "no configuration agrees" if read else "no configuration could be read"
+    return _unresolved(candidate, f"{why}; tried {', '.join(dict.fromkeys(tried))}")
 
 
 def _unresolved(candidate: Candidate, why: str) -> Candidate:

@@ -1,5 +1,6 @@
 """What a run can be told, in one place; both front doors only fill in these values."""
 
+from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
@@ -21,6 +22,12 @@ class RunOptions(Frozen):
     """One run of the inventory."""
 
     models: tuple[ModelRequest, ...] = ()
+    discover: bool = False
+    """Find new models, besides those that were asked for."""
+    since: datetime | None = None
+    """How far back something counts as new; needed with `discover`."""
+    coverage_doc: Path = Path("docs/model_coverage.mdx")
+    """The models in its Summary table are tracked already."""
     manifest: str = ""
     """Path with ``{model_slug}`` and ``{date}`` to be filled in; empty for none."""
     manifest_dir: Path | None = None

@@ -11,6 +11,7 @@ from discover_models.discovery import (
     discover,
     group_variants,
     kernel_keys,
+    settle,
     with_hints,
 )
 from discover_models.discovery import resolve as resolve_candidate
@@ -34,7 +35,7 @@ from discover_models.sources.dataset import DatasetIndex
 from discover_models.sources.flashinfer import FlashInferIndex
 from discover_models.sources.hub import HubClient
 from discover_models.sources.novelties import read_novelties
-from discover_models.sources.pages import CookbookPage
+from discover_models.sources.pages import CookbookPages, read_pages
 from discover_models.sources.registered import registered_names
 from discover_models.sources.sglang import SglangIndex
 from discover_models.sources.sglang_configs import SglangConfigs
@@ -56,6 +57,8 @@ class World:
 
     sources: Sources
     cookbook: Cookbook
+    pages: CookbookPages
+    """SGLang's own cookbook."""
     libraries: tuple[ConfigLookup, ...]
     repositories: Mapping[SourceName, RepoState]
     origins: Mapping[str, str]
@@ -156,19 +159,17 @@ def _discover(workspace: Workspace, world: World, options: RunOptions, say: Say)
         compared=new.compared,
         errors=new.errors if tracked else {**new.errors, "coverage document": unread},
     )
-    resolver = _Resolver(world, new.pages)
-    return found.model_copy(
-        update={"candidates": tuple(resolver.resolve(c) for c in found.candidates)}
-    )
+    resolver = _Resolver(world)
+    return settle(found, map(resolver.resolve, found.candidates), titles)
 
 
 class _Resolver:
     """Finds candidates' repositories, asking for each configuration once."""
 
-    def __init__(self, world: World, pages: Iterable[CookbookPage]) -> None:
+    def __init__(self, world: World) -> None:
         self._world = world
         self._listed = [(model.model_path, "cookbook") for model in world.cookbook.models]
-        self._listed += [(c.model_path, "page") for page in pages for c in page.configurations]
+        self._listed += [(repo_id, "page") for page in world.pages.pages for repo_id in page.served]
         self._configs: dict[str, Mapping[str, Any] | None] = {}
         self._registered: frozenset[str] | None = None
         self._checkpoints: dict[str, str] | None = None
@@ -247,6 +248,7 @@ def open_world(workspace: Workspace, options: RunOptions) -> World:
             sglang=_opened(states["sglang"], SglangIndex.open),
         ),
         cookbook=_cookbook(states["sgl-cookbook"]),
+        pages=_pages(states["sglang"]),
         libraries=(transformers, *_sglang_configs(states["sglang"], transformers)),
         repositories=states,
         origins={name: _origin(workspace, name) for name in states},
@@ -282,6 +284,10 @@ def _cookbook(state: RepoState) -> Cookbook:
     if not state.usable:
         return Cookbook(errors={"sgl-cookbook": state.error})
     return read_cookbook(state.path)
+
+
+def _pages(state: RepoState) -> CookbookPages:
+    return read_pages(state.path) if state.usable else CookbookPages()
 
 
 def _sglang_configs(state: RepoState, transformers: ConfigDefaults) -> Iterable[ConfigLookup]:
@@ -369,6 +375,7 @@ def _parallelism(
             for ep in options.ep or (1,)
         ), ()
     entries = [c for model in world.cookbook.models for c in model.configurations]
+    entries += [c for page in world.pages.pages for c in page.configurations]
     sizes, relation = parallelism_for(repo_id, entries)
     if not sizes:
         return DEFAULT_PARALLELISM, _cookbook_notes(world)

@@ -1,21 +1,28 @@
 """The command line: turns arguments into a `RunOptions`, and an outcome into an exit code."""
 
+from __future__ import annotations
+
 import os
 import sys
-import tempfile
-import traceback
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
-from importlib import metadata
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from discover_models.domain.kernel import Deferred, Inventory
 from discover_models.errors import DiscoverError, UsageError
 from discover_models.progress import Progress
-from discover_models.settings import ModelRequest, OutputFormat, RunOptions, WantedOutput
+from discover_models.settings import (
+    ModelRequest,
+    OutputFormat,
+    RunOptions,
+    WantedOutput,
+    cache_folder,
+)
+
+if TYPE_CHECKING:  # the command line answers --help without them
+    from discover_models.domain.kernel import Deferred, Inventory
 
 app = typer.Typer(
     add_completion=True,
@@ -64,6 +71,12 @@ Configs = Annotated[
     typer.Option(metavar="DIR", rich_help_panel=_SOURCES,
                  help="Folder of ORG/MODEL/config.json, looked up before the Hub."),
 ]  # fmt: skip
+CacheDir = Annotated[
+    str,
+    typer.Option(metavar="DIR", rich_help_panel=_SOURCES, envvar="DISCOVER_MODELS_CACHE",
+                 help="Where what was read of the repositories is kept for the next run; 'none'"
+                      " to keep nothing.  [default: discover-models in the user's cache folder]"),
+]  # fmt: skip
 SourceUrls = Annotated[
     list[str] | None,
     typer.Option("--source", metavar="NAME=URL[@REVISION]", rich_help_panel=_SOURCES,
@@ -73,6 +86,8 @@ SourceUrls = Annotated[
 
 def _version(wanted: bool) -> None:
     if wanted:
+        from importlib import metadata
+
         print(metadata.version("discover-models"))
         raise typer.Exit
 
@@ -91,6 +106,7 @@ def inventory(
     offline: Offline = False,
     configs: Configs = None,
     source: SourceUrls = None,
+    cache_dir: CacheDir = "",
     demo: Annotated[bool, typer.Option("--demo", rich_help_panel=_SOURCES,
         help="Run on a small synthetic workspace inside the package.")] = False,
     manifest: Annotated[str, typer.Option(metavar="FILE", rich_help_panel=_RESULT,
@@ -122,6 +138,7 @@ def inventory(
         sources=tuple(source or ()),
         offline=offline,
         configs=configs,
+        cache_dir=cache_folder(cache_dir),
         hub_endpoint=os.environ.get("HF_ENDPOINT"),
         hub_token=os.environ.get("HF_TOKEN"),
     )
@@ -144,6 +161,7 @@ def explain(
     offline: Offline = False,
     configs: Configs = None,
     source: SourceUrls = None,
+    cache_dir: CacheDir = "",
 ) -> None:  # fmt: skip
     """The chain of one verdict, from the configuration's field to SGLang's call."""
     from discover_models.render import render_explain
@@ -156,6 +174,7 @@ def explain(
         sources=tuple(source or ()),
         offline=offline,
         configs=configs,
+        cache_dir=cache_folder(cache_dir),
         hub_endpoint=os.environ.get("HF_ENDPOINT"),
         hub_token=os.environ.get("HF_TOKEN"),
     )
@@ -200,18 +219,22 @@ def _model_list(path: Path) -> tuple[ModelRequest, ...]:
 
 
 def _demo(options: RunOptions, wanted: WantedOutput) -> None:
+    import tempfile
+
     from discover_models import demo
 
     with tempfile.TemporaryDirectory(prefix="discover-models-demo-") as folder:
         print(demo.NOTICE, file=sys.stderr)
         everything = tuple(ModelRequest(hf_repo_id=repo_id) for repo_id in demo.MODELS)
-        synthetic = {
-            "workspace": demo.prepare(Path(folder)),
-            "configs": demo.CONFIGS,
-            "offline": True,
-            "models": options.models or everything,
-        }
-        _inventory(options.model_copy(update=synthetic), wanted)
+        synthetic = replace(
+            options,
+            workspace=demo.prepare(Path(folder)),
+            configs=demo.CONFIGS,
+            offline=True,
+            cache_dir=None,
+            models=options.models or everything,
+        )
+        _inventory(synthetic, wanted)
 
 
 def _inventory(options: RunOptions, wanted: WantedOutput) -> None:
@@ -247,6 +270,8 @@ def _run(
 
 
 def _write_manifests(inventories: Sequence[Inventory], options: RunOptions) -> None:
+    from datetime import UTC, datetime
+
     from discover_models import manifests
     from discover_models.domain.manifest import from_inventory
     from discover_models.resolve import manifest_paths
@@ -280,35 +305,32 @@ def _report(
 
 def main() -> None:
     """Run the command; the one place that turns errors into exit codes."""
-    sys.exit(_guarded(lambda: app(standalone_mode=False)))
+    sys.exit(_guarded(app))
 
 
 def _guarded(command: Callable[[], object]) -> int:
     """The exit code: expected errors are one sentence, everything else is a bug with its trace."""
-    import click
-
     try:
-        code = command()
-        return code if isinstance(code, int) else 0
+        command()
+    except SystemExit as stop:  # --help, a wrong option, an exit code of ours, Ctrl-C
+        return stop.code if isinstance(stop.code, int) else EXIT_BUG
     except UsageError as error:
         return _say(error, EXIT_USAGE)
     except DiscoverError as error:
         return _say(error, EXIT_FAILED)
-    except click.exceptions.Exit as stop:
-        return stop.exit_code
-    except click.ClickException as error:
-        error.show()
-        return error.exit_code
-    except (KeyboardInterrupt, click.Abort):
+    except KeyboardInterrupt:
         return EXIT_INTERRUPTED
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except Exception:
+        import traceback
+
         traceback.print_exc()
         print("This is a bug in discover-models; please report it with the lines above.",
               file=sys.stderr)  # fmt: skip
         return EXIT_BUG
+    return 0
 
 
 def _say(error: DiscoverError, code: int) -> int:

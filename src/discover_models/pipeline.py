@@ -15,14 +15,14 @@ from discover_models.reading.decoder import find_decoder
 from discover_models.resolve import KnownModels, resolve
 from discover_models.settings import RunOptions
 from discover_models.slugs import distinct_slugs
+from discover_models.sources.answers import FlashInferAnswers, SglangAnswers
+from discover_models.sources.cache import DiskCache
 from discover_models.sources.class_defaults import text_defaults
 from discover_models.sources.config_defaults import ConfigDefaults, ConfigLookup
 from discover_models.sources.config_file import ConfigFile, check_language_model, read_local
 from discover_models.sources.cookbook import Cookbook, parallelism_for, read_cookbook
 from discover_models.sources.dataset import DatasetIndex
-from discover_models.sources.flashinfer import FlashInferIndex
-from discover_models.sources.hub import HubClient
-from discover_models.sources.sglang import SglangIndex
+from discover_models.sources.hub_access import Hub, HubOnDemand
 from discover_models.sources.sglang_configs import SglangConfigs
 from discover_models.sources.source_spec import SourceName, merge_sources
 from discover_models.sources.workspace import RepoState, Workspace
@@ -45,8 +45,14 @@ class World:
     libraries: tuple[ConfigLookup, ...]
     repositories: Mapping[SourceName, RepoState]
     origins: Mapping[str, str]
-    hub: HubClient | None
+    hub: Hub | None
     configs: Path | None
+
+    def save(self) -> None:
+        """Keep for the next run what was read in this one."""
+        for source in (self.sources.flashinfer, self.sources.sglang):
+            if isinstance(source, FlashInferAnswers | SglangAnswers):
+                source.save()
 
     @property
     def repo_shas(self) -> dict[str, str]:
@@ -94,6 +100,7 @@ def run(options: RunOptions, say: Say) -> RunResult:
             inventories.append(_inventory(slug, file, world, options))
         except ConfigError as error:
             deferred.append(_deferred(slug, target.hf_repo_id, error))
+    world.save()
     return RunResult(tuple(inventories), tuple(deferred), world.origins, _warnings(world))
 
 
@@ -110,11 +117,14 @@ def open_world(options: RunOptions, say: Say) -> World:
         reasons = "; ".join(state.error for state in states.values())
         raise UsageError(f"{options.workspace} holds none of the repositories: {reasons}")
     transformers = ConfigDefaults.load()
+    cache = DiskCache(options.cache_dir / "indexes") if options.cache_dir is not None else None
     return World(
         sources=Sources(
             dataset=_opened(states["flashinfer-trace"], DatasetIndex.open),
-            flashinfer=_opened(states["flashinfer"], FlashInferIndex.open),
-            sglang=_opened(states["sglang"], SglangIndex.open),
+            flashinfer=_opened(
+                states["flashinfer"], lambda path, at: FlashInferAnswers(path, at, cache)
+            ),
+            sglang=_opened(states["sglang"], lambda path, at: SglangAnswers(path, at, cache)),
         ),
         cookbook=_cookbook(states["sgl-cookbook"]),
         libraries=(transformers, *_sglang_configs(states["sglang"], transformers)),
@@ -163,8 +173,8 @@ def _sglang_configs(state: RepoState, transformers: ConfigDefaults) -> Iterable[
             return
 
 
-def _hub(options: RunOptions) -> HubClient:
-    return HubClient(
+def _hub(options: RunOptions) -> Hub:
+    return HubOnDemand(
         cache_dir=options.hub_cache.expanduser(),
         endpoint=options.hub_endpoint,
         token=options.hub_token,
@@ -179,7 +189,7 @@ def _configurations(repo_ids: list[str], world: World) -> dict[str, ConfigFile |
         if local is not None:
             found[repo_id] = local
     missing = [repo_id for repo_id in repo_ids if repo_id not in found]
-    if world.hub is not None:
+    if world.hub is not None and missing:
         return found | world.hub.fetch_many(missing)
     for repo_id in missing:
         where = f"below {world.configs}" if world.configs else "without --configs"

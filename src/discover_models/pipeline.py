@@ -26,18 +26,18 @@ from discover_models.requirements import requirements
 from discover_models.resolve import KnownModels, known_groups, resolve
 from discover_models.settings import ModelRequest, RunOptions
 from discover_models.slugs import distinct_slugs
+from discover_models.sources.answers import FlashInferAnswers, SglangAnswers
+from discover_models.sources.cache import DiskCache
 from discover_models.sources.class_defaults import text_defaults
 from discover_models.sources.config_defaults import ConfigDefaults, ConfigLookup
 from discover_models.sources.config_file import ConfigFile, check_language_model, read_local
 from discover_models.sources.cookbook import Cookbook, parallelism_for, read_cookbook
 from discover_models.sources.coverage_doc import read_tracked
 from discover_models.sources.dataset import DatasetIndex
-from discover_models.sources.flashinfer import FlashInferIndex
-from discover_models.sources.hub import HubClient
+from discover_models.sources.hub_access import Hub, HubOnDemand
 from discover_models.sources.novelties import read_novelties
 from discover_models.sources.pages import CookbookPages, read_pages
 from discover_models.sources.registered import registered_names
-from discover_models.sources.sglang import SglangIndex
 from discover_models.sources.sglang_configs import SglangConfigs
 from discover_models.sources.source_spec import SourceName, merge_sources
 from discover_models.sources.workspace import RepoState, Workspace
@@ -62,8 +62,14 @@ class World:
     libraries: tuple[ConfigLookup, ...]
     repositories: Mapping[SourceName, RepoState]
     origins: Mapping[str, str]
-    hub: HubClient | None
+    hub: Hub | None
     configs: Path | None
+
+    def save(self) -> None:
+        """Keep for the next run what was read in this one."""
+        for source in (self.sources.flashinfer, self.sources.sglang):
+            if isinstance(source, FlashInferAnswers | SglangAnswers):
+                source.save()
 
     @property
     def repo_shas(self) -> dict[str, str]:
@@ -128,6 +134,7 @@ def _inventories(
             models.append(_kernels_of(file.hf_repo_id, architecture))
         except ConfigError as error:
             deferred.append(_deferred(slug, target.hf_repo_id, error))
+    world.save()
     groups = group_variants(models, known_groups(options, slugs))
     return tuple(_grouped(inventory, groups) for inventory in inventories), tuple(deferred)
 
@@ -241,11 +248,14 @@ def open_world(workspace: Workspace, options: RunOptions) -> World:
         reasons = "; ".join(state.error for state in states.values())
         raise UsageError(f"{options.workspace} holds none of the repositories: {reasons}")
     transformers = ConfigDefaults.load()
+    cache = DiskCache(options.cache_dir / "indexes") if options.cache_dir is not None else None
     return World(
         sources=Sources(
             dataset=_opened(states["flashinfer-trace"], DatasetIndex.open),
-            flashinfer=_opened(states["flashinfer"], FlashInferIndex.open),
-            sglang=_opened(states["sglang"], SglangIndex.open),
+            flashinfer=_opened(
+                states["flashinfer"], lambda path, at: FlashInferAnswers(path, at, cache)
+            ),
+            sglang=_opened(states["sglang"], lambda path, at: SglangAnswers(path, at, cache)),
         ),
         cookbook=_cookbook(states["sgl-cookbook"]),
         pages=_pages(states["sglang"]),
@@ -299,8 +309,8 @@ def _sglang_configs(state: RepoState, transformers: ConfigDefaults) -> Iterable[
             return
 
 
-def _hub(options: RunOptions) -> HubClient:
-    return HubClient(
+def _hub(options: RunOptions) -> Hub:
+    return HubOnDemand(
         cache_dir=options.hub_cache.expanduser(),
         endpoint=options.hub_endpoint,
         token=options.hub_token,
@@ -315,7 +325,7 @@ def _configurations(repo_ids: list[str], world: World) -> dict[str, ConfigFile |
         if local is not None:
             found[repo_id] = local
     missing = [repo_id for repo_id in repo_ids if repo_id not in found]
-    if world.hub is not None:
+    if world.hub is not None and missing:
         return found | world.hub.fetch_many(missing)
     for repo_id in missing:
         where = f"below {world.configs}" if world.configs else "without --configs"

@@ -1,7 +1,7 @@
 """Which repository a model name means."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from discover_models import manifests
@@ -10,7 +10,7 @@ from discover_models.settings import ModelRequest, RunOptions
 from discover_models.slugs import check_slug, slug_of
 from discover_models.sources.config_file import check_repo_id
 from discover_models.sources.cookbook import Cookbook
-from discover_models.sources.hub import HubClient
+from discover_models.sources.hub_access import Hub
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class KnownModels:
 
     cookbook: Cookbook
     configs: Path | None
-    hub: HubClient | None
+    hub: Hub | None
 
 
 def resolve(request: ModelRequest, known: KnownModels, options: RunOptions) -> ModelRequest:
@@ -31,17 +31,17 @@ def resolve(request: ModelRequest, known: KnownModels, options: RunOptions) -> M
     if request.slug:
         check_slug(request.slug)
     if request.hf_repo_id:
-        return request.model_copy(update={"hf_repo_id": check_repo_id(request.hf_repo_id)})
+        return replace(request, hf_repo_id=check_repo_id(request.hf_repo_id))
     for place, candidates in _places(request.slug, known, options):
         found = sorted(set(candidates))
         if len(found) == 1:
-            return request.model_copy(update={"hf_repo_id": found[0]})
+            return replace(request, hf_repo_id=found[0])
         if found:
             raise UsageError(
                 f"{request.slug!r} is the name of several repositories in {place}:"
                 f" {', '.join(found)}; choose one with --hf-repo-id"
             )
-    return request.model_copy(update={"hf_repo_id": _on_the_hub(request.slug, known.hub)})
+    return replace(request, hf_repo_id=_on_the_hub(request.slug, known.hub))
 
 
 def _places(
@@ -88,7 +88,7 @@ def _from_configs(slug: str, configs: Path | None) -> Iterator[str]:
                 yield f"{folder.parent.name}/{folder.name}"
 
 
-def _on_the_hub(slug: str, hub: HubClient | None) -> str:
+def _on_the_hub(slug: str, hub: Hub | None) -> str:
     """The one repository of that name on the Hub; a hit of another name is only suggested."""
     if hub is None:
         raise UsageError(

@@ -50,6 +50,10 @@ from discover_models.sources.sglang_models.values import (
 )
 
 _TOWER = re.compile(r"vision|audio|visual|speech|sound|talker|token2wav|image|vit\b")
+_TOWER_CLASS = re.compile(
+    r"(Vision|Visual|Audio|Speech|Siglip|ViT)\w*(Model|Tower|Encoder|Transformer)\w*$"
+)
+_FOREIGN_CONFIG = re.compile(r"^transformers\.([\w.]+\.)?\w*Config(\.from_dict)?$")
 _SHAPED = re.compile(r"^torch\.(empty|zeros|ones|randn|rand|full)$")
 _ROPE = re.compile(r"^(aiter_)?get_(rope|rotary)\w*$")
 
@@ -195,7 +199,7 @@ def _class(machine: Machine, cls: ClassValue, arguments: Arguments) -> Value:
     if kind:
         names = _constructor_names(machine, cls, arguments)
         return leaf(machine, cls, cls.name, kind, names, arguments.site)
-    if is_module(cls) and machine.depth > 1 and _is_tower(arguments):
+    if is_module(cls) and machine.depth and _is_tower(cls, arguments):
         return leaf(machine, cls, cls.name, "tower", {}, arguments.site)
     return _entered(machine, cls, arguments)
 
@@ -272,7 +276,10 @@ def build_config(machine: Machine, cls: ClassValue, arguments: Arguments, path: 
     return config
 
 
-def _is_tower(arguments: Arguments) -> bool:
+def _is_tower(cls: ClassValue, arguments: Arguments) -> bool:
+    """Whether a class is the encoder of another modality: by its configuration's place or name."""
+    if _TOWER_CLASS.search(cls.name):
+        return True
     values = [*arguments.args, *arguments.kwargs.values()]
     paths = [v.path for v in values if isinstance(v, ConfigValue)]
     paths += [v.expression for v in values if isinstance(v, Unknown)]
@@ -339,6 +346,8 @@ def _opaque(machine: Machine, function: Opaque, arguments: Arguments) -> Value:
         return Partial(arguments.args[0], tuple(arguments.args[1:]), arguments.kwargs)
     if name in ("copy.deepcopy", "copy.copy", "typing.cast"):
         return _copied(arguments.args[-1])
+    if _FOREIGN_CONFIG.match(name):
+        return _foreign_config(name, arguments)
     if name.startswith("math."):
         return call_builtin(machine, Builtin(name), arguments)
     if function.role and name.endswith(("current_platform.is_cuda", "is_cuda_alike")):
@@ -347,6 +356,14 @@ def _opaque(machine: Machine, function: Opaque, arguments: Arguments) -> Value:
     if last.startswith("is_") and not arguments.args and "platform" in name:
         return last in ("is_cuda", "is_cuda_alike")
     return Opaque(f"{name}()", exists=function.exists and name.startswith("torch"))
+
+
+def _foreign_config(name: str, arguments: Arguments) -> Value:
+    """A configuration object of another library, from keyword arguments or a dict."""
+    given = arguments.args[0] if arguments.args else arguments.kwargs
+    if not isinstance(given, dict):
+        return Opaque(f"{name}()", exists=True)
+    return ConfigValue("", dict(cast(dict[str, Value], given)))
 
 
 def _copied(value: Value) -> Value:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias, cast
 
 from discover_models.domain.dimension import Dim, Origin, known
 from discover_models.sources.sglang_models.values import ABSENT, ClassValue, Real, Unknown, Value
 
 PUBLISHED = "config.json"
-PLAIN_DICTS = frozenset({"quantization_config", "compression_config", "generation_config"})
+_SUB_CONFIG = re.compile(
+    r"^(text|llm|language|language_model|thinker|talker|vision|visual|audio|speech|projector"
+    r"|encoder|decoder|sound|vit)_config$"
+)
 BASE_ATTRIBUTES: Mapping[str, Value] = {
     # What every transformers `PretrainedConfig` object has whether or not the file says it.
     "architectures": None,
@@ -58,6 +62,8 @@ class ConfigValue:
     cls: ClassValue | None = None
     """SGLang's own configuration class, whose properties count."""
     provider: Defaults = no_defaults
+    text: ConfigValue | None = None
+    """The text decoder's sub-configuration, whose values SGLang copies up where they are absent."""
     opened: bool = False
     """Nothing is known of any field (the class is read without a configuration)."""
 
@@ -79,12 +85,13 @@ class ConfigValue:
                 wrapped = wrap(value, f"{self.path}{name}", self.defaults.source, self.provider)
                 self.attrs[name] = wrapped
                 return wrapped
-        return BASE_ATTRIBUTES.get(name, ABSENT)
+        found = self.text.find(name) if self.text is not None else ABSENT
+        return BASE_ATTRIBUTES.get(name, ABSENT) if found in (ABSENT, None) else found
 
     def copy(self) -> ConfigValue:
         """An independent copy; sub-configurations are copied too."""
         attrs = {k: v.copy() if isinstance(v, ConfigValue) else v for k, v in self.attrs.items()}
-        return ConfigValue(self.path, attrs, self.defaults, self.cls, self.provider, self.opened)
+        return replace(self, attrs=attrs)
 
 
 def make_config(data: Mapping[str, object], path: str, provider: Defaults) -> ConfigValue:
@@ -106,11 +113,15 @@ def wrap(value: object, path: str, source: str, provider: Defaults, nested: bool
         return [wrap(v, f"{path}[{i}]", source, provider, nested) for i, v in enumerate(items)]
     if isinstance(value, dict):
         entries = cast(dict[str, object], value)
-        name = path.rsplit(".", 1)[-1]
-        if nested and name.endswith("_config") and name not in PLAIN_DICTS:
+        if nested and is_sub_config(path.rsplit(".", 1)[-1], entries):
             return make_config(entries, f"{path}.", provider)
         return {k: wrap(v, f"{path}.{k}", source, provider, False) for k, v in entries.items()}
     return value
+
+
+def is_sub_config(name: str, entries: Mapping[str, object]) -> bool:
+    """Whether transformers makes an object of a dict in a configuration, or leaves it a dict."""
+    return bool(_SUB_CONFIG.match(name)) or (name.endswith("_config") and "model_type" in entries)
 
 
 def with_default_origin(value: Value, field_name: str, source: str) -> Value:

@@ -28,9 +28,10 @@ _ROLES = {
 _PARALLEL_MODULE = re.compile(r"^sglang\.srt\.(distributed|layers\.dp_attention|layers\.linear)")
 _RUNTIME = re.compile(
     # Machinery around a model: it connects, loads, places or schedules layers and builds none.
-    r"^sglang\.srt\.(layers\.layer_boundary|model_loader|eplb|batch_overlap|managers|mem_cache"
+    r"^sglang\.srt\.(model_loader|connector|eplb|batch_overlap|managers|mem_cache"
     r"|model_executor|speculative|compilation|lora|observability|distributed\.device)\b"
 )
+_STAGES = frozenset({"append_stages", "layer_stack", "check_declared_stages"})
 _ARGUMENT_MODULES = re.compile(r"^sglang\.srt\.(server_args|arg_groups\.fields\.\w+)$")
 _OVERRIDES: dict[str, Value] = {
     # Shared experts are listed as layers of their own: whether SGLang folds them into the routed
@@ -64,7 +65,7 @@ def answer(machine: Machine, function: FunctionValue, arguments: Arguments) -> V
     role = _role(function)
     if role:
         return Opaque(f"{name}()", exists=True, role=role)
-    if _RUNTIME.match(module):
+    if _RUNTIME.match(module) or name in _STAGES:
         return Opaque(f"{name}()")
     if _PARALLEL_MODULE.match(module):
         return _parallel(name)
@@ -112,6 +113,9 @@ def _platform(receiver: Opaque, name: str) -> Value:
 
 
 def _parallel_attribute(machine: Machine, receiver: Opaque, name: str) -> Value:
+    declared = _declared(machine, name)
+    if declared is not ABSENT and not isinstance(declared, Opaque):
+        return declared
     if name.endswith("_size"):
         return 1
     if name.endswith("_rank"):
@@ -120,8 +124,7 @@ def _parallel_attribute(machine: Machine, receiver: Opaque, name: str) -> Value:
         return Opaque(f"{receiver.name}.{name}", exists=True, role="group")
     if re.search(r"enable|^is_|^use_|dp_lm_head", name):
         return False
-    declared = _declared(machine, name)
-    return Opaque(f"{receiver.name}.{name}", role="bag") if declared is ABSENT else declared
+    return Opaque(f"{receiver.name}.{name}", role="bag")
 
 
 def _declared(machine: Machine, name: str) -> Value:

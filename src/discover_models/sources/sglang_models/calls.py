@@ -53,7 +53,9 @@ _TOWER = re.compile(r"vision|audio|visual|speech|sound|talker|token2wav|image|vi
 _TOWER_CLASS = re.compile(
     r"(Vision|Visual|Audio|Speech|Siglip|ViT)\w*(Model|Tower|Encoder|Transformer)\w*$"
 )
-_FOREIGN_CONFIG = re.compile(r"^transformers\.([\w.]+\.)?\w*Config(\.from_dict)?$")
+_FOREIGN_CONFIG = re.compile(
+    r"^transformers\.[\w.]*(Config|CONFIG_MAPPING(\.get\(\)|\[.*\]))(\.from_dict)?$"
+)
 _SHAPED = re.compile(r"^torch\.(empty|zeros|ones|randn|rand|full)$")
 _ROPE = re.compile(r"^(aiter_)?get_(rope|rotary)\w*$")
 

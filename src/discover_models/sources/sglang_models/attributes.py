@@ -22,14 +22,49 @@ from discover_models.sources.sglang_models.values import (
     Unknown,
     Value,
     describe,
+    is_dict,
 )
 
+# What objects of torch's and transformers' base classes answer to.
 FOREIGN_METHODS = frozenset(
-    "register_buffer register_parameter register_module add_module to cuda eval half bfloat16 "
-    "requires_grad_ train apply named_parameters parameters modules named_modules children "
-    "append extend insert keys values items update get_submodule post_init __init__ "
-    "get_text_config to_dict get __getitem__ __len__ __class_getitem__ register_forward_pre_hook "
-    "register_forward_hook register_load_state_dict_pre_hook".split()
+    {
+        "register_buffer",
+        "register_parameter",
+        "register_module",
+        "add_module",
+        "to",
+        "cuda",
+        "eval",
+        "half",
+        "bfloat16",
+        "requires_grad_",
+        "train",
+        "apply",
+        "named_parameters",
+        "parameters",
+        "modules",
+        "named_modules",
+        "children",
+        "append",
+        "extend",
+        "insert",
+        "keys",
+        "values",
+        "items",
+        "update",
+        "get_submodule",
+        "post_init",
+        "__init__",
+        "get_text_config",
+        "to_dict",
+        "get",
+        "__getitem__",
+        "__len__",
+        "__class_getitem__",
+        "register_forward_pre_hook",
+        "register_forward_hook",
+        "register_load_state_dict_pre_hook",
+    }
 )
 
 
@@ -173,12 +208,25 @@ def _evaluate_member(machine: Machine, base: ClassValue, name: str) -> Value:
     value = node.value if isinstance(node, (ast.Assign, ast.AnnAssign)) else None
     if value is None or (isinstance(node, ast.Assign) and not _single(node)):
         return ABSENT if value is None else Opaque(f"{base.name}.{name}")
+    if isinstance(value, ast.Call) and _decorator(value) == "field":
+        return _field_default(machine, base, value)
     names: dict[str, Value] = {}
     frame = Frame(base.frame.space, names, base.frame)
     for part in ast.walk(value):
         if isinstance(part, ast.Name) and part.id in base.members and part.id != name:
             names[part.id] = _bind(machine, base, part.id, base)
     return machine.evaluate(value, frame)
+
+
+def _field_default(machine: Machine, base: ClassValue, node: ast.Call) -> Value:
+    """The default of a data class's `field(...)`."""
+    for keyword in node.keywords:
+        if keyword.arg == "default":
+            return machine.evaluate(keyword.value, base.frame)
+        if keyword.arg == "default_factory":
+            factory = machine.evaluate(keyword.value, base.frame)
+            return machine.call_plain(factory, [], base.site)
+    return ABSENT
 
 
 def _single(node: ast.Assign) -> bool:
@@ -232,7 +280,7 @@ def _alias(machine: Machine, receiver: ConfigValue, name: str) -> str:
     if receiver.cls is None or name == "attribute_map":
         return ""
     table = class_attribute(machine, receiver.cls, "attribute_map", receiver.cls)
-    alias = table.get(name) if isinstance(table, dict) else None
+    alias = table.get(name) if is_dict(table) else None
     return alias if isinstance(alias, str) else ""
 
 

@@ -29,6 +29,9 @@ from discover_models.sources.sglang_models.values import (
     Value,
     describe,
     fields_of,
+    is_dict,
+    is_list,
+    is_tuple,
     is_undecided,
     raw,
 )
@@ -125,7 +128,7 @@ def _float(_machine: Machine, arguments: Arguments) -> Value:
         return Real(float(value.value), value.expression, value.origins)
     if isinstance(value, Real) or is_undecided(value) or isinstance(value, Choice):
         return value
-    return float(value)
+    return float(raw(value))
 
 
 def _str(_machine: Machine, arguments: Arguments) -> Value:
@@ -182,8 +185,8 @@ def _dict(machine: Machine, arguments: Arguments) -> Value:
     result: dict[Value, Value] = {}
     if arguments.args:
         first = arguments.args[0]
-        if isinstance(first, dict):
-            result.update(cast(dict[Value, Value], first))
+        if is_dict(first):
+            result.update(first)
         elif is_undecided(first):
             return first
         else:
@@ -283,7 +286,7 @@ def _setattr(machine: Machine, arguments: Arguments) -> Value:
 
 def _isinstance(machine: Machine, arguments: Arguments) -> Value:
     value, kinds = arguments.args[:2]
-    wanted = list(cast(tuple[Value, ...], kinds)) if isinstance(kinds, tuple) else [kinds]
+    wanted = list(kinds) if is_tuple(kinds) else [kinds]
     answers = [_is_a(value, kind) for kind in wanted]
     if True in answers:
         return True
@@ -411,8 +414,8 @@ def call_method(machine: Machine, method: MethodOf, arguments: Arguments) -> Val
     try:
         if isinstance(receiver, (Instance, ConfigValue)):
             return _object_method(machine, receiver, method.name, arguments)
-        if isinstance(receiver, dict):
-            return _dict_method(machine, cast(dict[Value, Value], receiver), method.name, arguments)
+        if is_dict(receiver):
+            return _dict_method(machine, receiver, method.name, arguments)
         if isinstance(receiver, (list, set, tuple)):
             return _sequence_method(cast(list[Value], receiver), method.name, arguments)
         if isinstance(receiver, (str, int, float, range, bytes, Dim, Real)):
@@ -425,7 +428,7 @@ def call_method(machine: Machine, method: MethodOf, arguments: Arguments) -> Val
 def _value_method(receiver: Value, name: str, arguments: Arguments) -> Value:
     if any(is_undecided(a) for a in arguments.args):
         return _open(f"{describe(receiver)}.{name}", arguments.args)
-    args = [[raw(v) for v in a] if isinstance(a, list) else raw(a) for a in arguments.args]
+    args = [[raw(v) for v in a] if is_list(a) else raw(a) for a in arguments.args]
     if name == "join":
         args = [[str(v) for v in elements(arguments.args[0])]]
     return getattr(raw(receiver), name)(*args)
@@ -446,7 +449,7 @@ def _dict_method(
     if name in ("items", "keys", "values"):
         return [*getattr(receiver, name)()]
     if name == "update":
-        given = args[0] if args and isinstance(args[0], dict) else {}
+        given = args[0] if args and is_dict(args[0]) else {}
         for key, value in {**given, **arguments.kwargs}.items():
             machine.write(receiver, key, value)
         return None
@@ -510,7 +513,7 @@ def _config_method(
         value = receiver.find(arguments.args[0])
         fallback = arguments.args[1] if len(arguments.args) > 1 else None
         return fallback if value is ABSENT else value
-    if name == "update" and arguments.args and isinstance(arguments.args[0], dict):
+    if name == "update" and arguments.args and is_dict(arguments.args[0]):
         for key, value in cast(dict[str, Value], arguments.args[0]).items():
             machine.write(receiver.attrs, key, value)
     return None

@@ -27,7 +27,6 @@ from discover_models.sources.sglang_models.machine import (
     Arguments,
     Machine,
 )
-from discover_models.sources.sglang_models.operators import truth
 from discover_models.sources.sglang_models.statements import result_of, run
 from discover_models.sources.sglang_models.values import (
     ABSENT,
@@ -46,6 +45,8 @@ from discover_models.sources.sglang_models.values import (
     Tensor,
     Unknown,
     Value,
+    is_dict,
+    is_sequence,
     raw,
 )
 
@@ -195,6 +196,8 @@ def _class(machine: Machine, cls: ClassValue, arguments: Arguments) -> Value:
         return _enum_lookup(machine, cls, arguments)
     if is_config(cls):
         return build_config(machine, cls, arguments, "")
+    if cls.name.endswith("LayerCommunicator"):
+        facts.mark_residual([*arguments.args, *arguments.kwargs.values()])
     kind = leaf_kind(cls)
     if kind == "linear":
         return _linear(machine, cls, arguments)
@@ -363,15 +366,15 @@ def _opaque(machine: Machine, function: Opaque, arguments: Arguments) -> Value:
 def _foreign_config(name: str, arguments: Arguments) -> Value:
     """A configuration object of another library, from keyword arguments or a dict."""
     given = arguments.args[0] if arguments.args else arguments.kwargs
-    if not isinstance(given, dict):
+    if not is_dict(given):
         return Opaque(f"{name}()", exists=True)
-    return ConfigValue("", dict(cast(dict[str, Value], given)))
+    return ConfigValue("", dict(given))
 
 
 def _copied(value: Value) -> Value:
     if isinstance(value, ConfigValue):
         return value.copy()
-    return dict(cast(dict[Value, Value], value)) if isinstance(value, dict) else value
+    return dict(value) if is_dict(value) else value
 
 
 def _torch(machine: Machine, name: str, arguments: Arguments) -> Value:
@@ -395,7 +398,7 @@ def _torch(machine: Machine, name: str, arguments: Arguments) -> Value:
 def _shaped(arguments: Arguments) -> Tensor:
     shape: list[Value] = []
     for value in arguments.args:
-        if isinstance(value, (tuple, list)):
+        if is_sequence(value):
             shape.extend(cast(list[Value], value))
             break
         shape.append(value)
@@ -412,9 +415,9 @@ def _parameter(arguments: Arguments) -> Value:
 def _container(machine: Machine, name: str, arguments: Arguments) -> Instance:
     box = Instance(None, name, arguments.site, kind="list", conditions=tuple(machine.conditions))
     for value in arguments.args:
-        if isinstance(value, dict):
-            box.attrs.update(cast(dict[str, Value], value))
-        elif isinstance(value, (list, tuple)):
+        if is_dict(value):
+            box.attrs.update(value)
+        elif is_sequence(value):
             box.items.extend(cast(list[Value], value))
         else:
             box.items.append(value)
@@ -460,4 +463,3 @@ CALLS.update(
         Builtin: call_builtin,
     }
 )
-__all__ = ["build_config", "truth"]

@@ -5,10 +5,19 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, TypeAlias, cast
+from typing import Any, Protocol, TypeAlias, cast
 
 from discover_models.domain.dimension import Dim, Origin, known
-from discover_models.sources.sglang_models.values import ABSENT, ClassValue, Real, Unknown, Value
+from discover_models.sources.sglang_models.values import (
+    ABSENT,
+    ClassValue,
+    Real,
+    Unknown,
+    Value,
+    is_dict,
+    is_list,
+    is_sequence,
+)
 
 PUBLISHED = "config.json"
 _SUB_CONFIG = re.compile(
@@ -31,15 +40,33 @@ BASE_ATTRIBUTES: Mapping[str, Value] = {
 }
 
 
-@dataclass(frozen=True)
-class ClassDefaults:
+class ClassDefaults(Protocol):
     """What a configuration class says of fields that a file leaves out."""
+
+    def lookup(self, name: str) -> tuple[object, str] | None:
+        """A field's default and its source for people; None when the class has none."""
+        ...
+
+    def own_name(self, name: str) -> str:
+        """The class's name of a field that it also answers to by another one."""
+        ...
+
+
+@dataclass(frozen=True)
+class TableDefaults:
+    """Defaults that stand in a table."""
 
     source: str
     """For people: ``default of transformers 5.23 Gemma3TextConfig``."""
     values: Mapping[str, object]
     attribute_map: Mapping[str, str] = field(default_factory=dict[str, str])
     """Other names of fields, for example ``hidden_size`` for ``n_embd``."""
+
+    def lookup(self, name: str) -> tuple[object, str] | None:
+        return (self.values[name], self.source) if name in self.values else None
+
+    def own_name(self, name: str) -> str:
+        return self.attribute_map.get(name, name)
 
 
 Defaults: TypeAlias = Callable[[Mapping[str, object], str], ClassDefaults | None]
@@ -77,14 +104,14 @@ class ConfigValue:
 
     def _default(self, name: str) -> Value:
         if self.defaults is not None:
-            alias = self.defaults.attribute_map.get(name)
-            if alias and alias != name:
+            alias = self.defaults.own_name(name)
+            if alias != name:
                 return self.find(alias)
-            if name in self.defaults.values:
-                value = self.defaults.values[name]
-                wrapped = wrap(value, f"{self.path}{name}", self.defaults.source, self.provider)
-                self.attrs[name] = wrapped
-                return wrapped
+            found = self.defaults.lookup(name)
+            if found is not None:
+                value, source = found
+                self.attrs[name] = wrap(value, f"{self.path}{name}", source, self.provider)
+                return self.attrs[name]
         found = self.text.find(name) if self.text is not None else ABSENT
         return BASE_ATTRIBUTES.get(name, ABSENT) if found in (ABSENT, None) else found
 
@@ -108,10 +135,10 @@ def wrap(value: object, path: str, source: str, provider: Defaults, nested: bool
         return known(value, path, source)
     if isinstance(value, float):
         return Real(value, path, (Origin(field=path, value=value, source=source),))
-    if isinstance(value, (list, tuple)):
+    if is_sequence(value):
         items = cast(list[object], value)
         return [wrap(v, f"{path}[{i}]", source, provider, nested) for i, v in enumerate(items)]
-    if isinstance(value, dict):
+    if is_dict(value):
         entries = cast(dict[str, object], value)
         if nested and is_sub_config(path.rsplit(".", 1)[-1], entries):
             return make_config(entries, f"{path}.", provider)
@@ -137,8 +164,8 @@ def plain(value: Value) -> Any:
     """A wrapped value as JSON again."""
     if isinstance(value, (Dim, Real)):
         return value.value
-    if isinstance(value, list):
-        return [plain(v) for v in cast(list[Value], value)]
-    if isinstance(value, dict):
-        return {k: plain(v) for k, v in cast(dict[str, Value], value).items()}
+    if is_list(value):
+        return [plain(v) for v in value]
+    if is_dict(value):
+        return {k: plain(v) for k, v in value.items()}
     return value

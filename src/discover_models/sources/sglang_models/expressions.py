@@ -29,11 +29,15 @@ from discover_models.sources.sglang_models.values import (
     Value,
     describe,
     fields_of,
+    is_dict,
+    is_iterable,
+    is_list,
+    is_tuple,
     is_undecided,
     raw,
 )
 
-BUILTIN_NAMES = frozenset(dir(__builtins__) if not isinstance(__builtins__, dict) else __builtins__)
+BUILTIN_NAMES = frozenset(dir(__builtins__) if not is_dict(__builtins__) else __builtins__)
 
 
 def site_of(node: ast.AST, frame: Frame) -> Site:
@@ -94,18 +98,24 @@ def _call(machine: Machine, node: ast.Call, frame: Frame) -> Value:
         if keyword.arg is not None:
             kwargs[keyword.arg] = value
         elif isinstance(value, Choice):
-            value = next((v for _, v in value.options if isinstance(v, dict)), {})
-            kwargs.update(value)
-        elif isinstance(value, dict):
+            kwargs.update(_first_dict(value))
+        elif is_dict(value):
             kwargs.update(value)
     return machine.call(function, Arguments(args, kwargs, site_of(node, frame)))
+
+
+def _first_dict(choice: Choice) -> dict[str, Value]:
+    for _, option in choice.options:
+        if is_dict(option):
+            return option
+    return {}
 
 
 def elements(value: Value) -> list[Value]:
     """What iterating over a value yields; nothing for values that are not read."""
     if isinstance(value, Instance):
         return list(value.items)
-    if isinstance(value, (list, tuple, dict, set, frozenset, str, range)):
+    if is_iterable(value):
         return list(value)
     return []
 
@@ -212,9 +222,9 @@ def _list(machine: Machine, node: ast.List | ast.Tuple | ast.Set, frame: Frame) 
 def hashable(value: Value) -> Value:
     """A value as a dictionary key: plain numbers, tuples of plain numbers, or the object."""
     value = raw(value)
-    if isinstance(value, tuple):
+    if is_tuple(value):
         return tuple(hashable(v) for v in value)
-    return tuple(value) if isinstance(value, list) else value
+    return tuple(value) if is_list(value) else value
 
 
 def _dict(machine: Machine, node: ast.Dict, frame: Frame) -> Value:
@@ -223,7 +233,7 @@ def _dict(machine: Machine, node: ast.Dict, frame: Frame) -> Value:
         value = machine.evaluate(item, frame)
         if key is not None:
             result[hashable(machine.evaluate(key, frame))] = value
-        elif isinstance(value, dict):
+        elif is_dict(value):
             result.update(value)
     return result
 
@@ -266,7 +276,7 @@ def map_choice(machine: Machine, choice: Choice, function: Callable[[Value], Val
 
 def _plain_item(receiver: Any, index: Value, site: Site) -> Value:
     if is_undecided(index) or isinstance(index, Choice):
-        values = list(receiver.values()) if isinstance(receiver, dict) else list(receiver)
+        values = list(receiver.values()) if is_dict(receiver) else list(receiver)
         return values[0] if len(values) == 1 else Opaque(f"…[{describe(index)}]")
     try:
         return receiver[index if isinstance(index, slice) else hashable(index)]

@@ -2,6 +2,7 @@
 
 import ast
 import re
+from typing import cast
 
 from discover_models.sources.sglang_models.machine import Arguments, Machine
 from discover_models.sources.sglang_models.namespace import Namespace
@@ -9,8 +10,10 @@ from discover_models.sources.sglang_models.values import (
     ABSENT,
     Frame,
     FunctionValue,
+    Instance,
     Opaque,
     Value,
+    is_sequence,
 )
 
 _IS_CUDA = frozenset({"is_cuda", "is_cuda_alike"})
@@ -65,11 +68,23 @@ def answer(machine: Machine, function: FunctionValue, arguments: Arguments) -> V
     role = _role(function)
     if role:
         return Opaque(f"{name}()", exists=True, role=role)
-    if _RUNTIME.match(module) or name in _STAGES:
+    if name in _STAGES:
+        mark_residual([*arguments.args, *arguments.kwargs.values()])
+        return Opaque(f"{name}()")
+    if _RUNTIME.match(module):
         return Opaque(f"{name}()")
     if _PARALLEL_MODULE.match(module):
         return _parallel(name)
     return ABSENT
+
+
+def mark_residual(values: list[Value]) -> None:
+    """Note that these normalisations add the residual: a stage boundary runs them with it."""
+    for value in values:
+        if isinstance(value, Instance) and value.kind == "norm":
+            value.attrs["takes_residual"] = True
+        elif is_sequence(value):
+            mark_residual(cast(list[Value], value))
 
 
 def _role(function: FunctionValue) -> str:
@@ -81,7 +96,7 @@ def _role(function: FunctionValue) -> str:
 
 
 def _parallel(name: str) -> Value:
-    if re.match(r"^_?resolve_\w*group$", name):
+    if re.match(r"^_resolve_\w*group$", name):
         return Opaque(f"{name}()", exists=True, role="group")
     if name.endswith("rank_size"):
         return (0, 1)
@@ -160,6 +175,8 @@ def _collect(space: Namespace, table: dict[str, tuple[Namespace, ast.expr]]) -> 
         if not isinstance(node, ast.ClassDef):
             continue
         for entry in node.body:
-            if isinstance(entry, ast.AnnAssign) and isinstance(entry.target, ast.Name):
-                if entry.value is not None:
-                    table.setdefault(entry.target.id, (space, entry.value))
+            target = entry.target if isinstance(entry, ast.AnnAssign) and entry.value else None
+            if isinstance(target, ast.Name):
+                table.setdefault(
+                    target.id, (space, cast(ast.expr, cast(ast.AnnAssign, entry).value))
+                )

@@ -6,7 +6,6 @@ from discover_models.domain.architecture import DenseMlp, Ffn, Moe, OtherFfn
 from discover_models.domain.dimension import Dim
 from discover_models.sources.sglang_models.layer_view import (
     LayerView,
-    is_multiplied,
     parent_of,
     plain_value,
     size_of,
@@ -63,13 +62,15 @@ def _pair(linears: list[Record], hidden: Dim) -> tuple[Dim, bool] | None:
 def _moe(view: LayerView, experts: Record, hidden: Dim) -> tuple[Ffn, Routing]:
     home = parent_of(experts.name)
     args = experts.args
-    topk = next(iter(view.under(home, "topk")), None)
+    topk = next(iter(view.under(home, "topk")), None) or next(
+        (r for r in view.under(home, "module") if r.cls.endswith("TopK")), None
+    )
     routing = routing_of(topk, experts)
     shared = _shared(view, home, hidden)
     width = to_dim(args.get("hidden_size"))
     return Moe(
         experts=to_dim(args.get("num_experts")),
-        top_k=to_dim((topk.args if topk else args).get("top_k")),
+        top_k=to_dim((topk.args if topk and "top_k" in topk.args else args).get("top_k")),
         intermediate=to_dim(args.get("intermediate_size")),
         routing=routing.name,
         n_group=routing.n_group,
@@ -103,6 +104,3 @@ def _beside(view: LayerView, home: str, hidden: Dim) -> Dim | None:
     ]
     pair = _pair(outside, hidden)
     return pair[0] if pair else None
-
-
-__all__ = ["ffn_of", "is_multiplied"]

@@ -80,7 +80,7 @@ def is_multiplied(view: LayerView, record: Record) -> bool:
     if record.kind != "parameter" or len(record.args["shape"]) != 2:
         return False
     holder = view.holder(record)
-    return bool(holder and holder.cls) and short(record.name) in _multiplied(holder.cls)
+    return holder is not None and short(record.name) in _multiplied(holder.cls)
 
 
 def _multiplied(cls: ClassValue | None) -> frozenset[str]:
@@ -100,9 +100,8 @@ def _weights_in_calls(node: ast.stmt) -> set[str]:
     for call in ast.walk(node):
         if isinstance(call, ast.Call) and _GEMM_CALL.search(ast.unparse(call.func)):
             for part in ast.walk(call):
-                if isinstance(part, ast.Attribute) and isinstance(part.value, ast.Name):
-                    if part.value.id == "self":
-                        found.add(part.attr)
+                if isinstance(part, ast.Attribute) and ast.unparse(part.value) == "self":
+                    found.add(part.attr)
     return found
 
 

@@ -7,10 +7,10 @@ What each kind of syntax and value does stands in the modules that fill the tabl
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 from discover_models.errors import SourceError
 from discover_models.sources.sglang_models.checkout import SglangSource
@@ -106,13 +106,9 @@ class Machine:
         handler = EXPRESSIONS.get(type(node))
         return handler(self, node, frame) if handler else Opaque(ast.unparse(node)[:80])
 
-    def execute(self, body: list[ast.stmt], frame: Frame) -> Value:
-        """Run statements; the signal that ended them early, or None (see `statements`)."""
-        return STATEMENTS[ast.Module](self, body, frame)
-
     def call(self, function: Value, arguments: Arguments) -> Value:
         """Call a value."""
-        handler = CALLS.get(type(function))
+        handler = CALLS.get(cast(type[Any], type(function)))
         return handler(self, function, arguments) if handler else Opaque("call")
 
     def call_plain(self, function: Value, args: list[Value], site: Site) -> Value:
@@ -121,7 +117,7 @@ class Machine:
 
     def get(self, receiver: Value, name: str) -> Value:
         """An attribute; `ABSENT` when the receiver surely has none of that name."""
-        handler = GETTERS.get(type(receiver)) or GETTERS[object]
+        handler = GETTERS.get(cast(type[Any], type(receiver))) or GETTERS[object]
         return handler(self, receiver, name)
 
     # --- writes ---------------------------------------------------------------------------
@@ -208,7 +204,7 @@ class Machine:
             self.write(write.names, write.key, merge(then, other, before, write.old))
 
     @contextmanager
-    def under(self, condition: Condition) -> Iterator[None]:
+    def under(self, condition: Condition) -> Generator[None, None, None]:
         """Take a side of a test that could not be decided."""
         self.conditions.append(condition)
         try:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import ast
 import re
+from typing import Literal
 
 from discover_models.domain.architecture import (
     GdnAttention,
     GqaAttention,
     Indexer,
     MambaMixer,
-    MlaAttention,
     Mixer,
+    MlaAttention,
     OtherMixer,
     Rope,
 )
@@ -25,9 +27,16 @@ from discover_models.sources.sglang_models.layer_view import (
 )
 from discover_models.sources.sglang_models.model_source import Record
 from discover_models.sources.sglang_models.operators import binary, to_int
-from discover_models.sources.sglang_models.values import Choice, Instance, Real, Tensor, raw, to_dim
-
-import ast  # isort: skip
+from discover_models.sources.sglang_models.values import (
+    Choice,
+    Instance,
+    Opaque,
+    Tensor,
+    Unknown,
+    is_dict,
+    raw,
+    to_dim,
+)
 
 _RECURRENT = re.compile(r"Mamba\w*Mixer|MambaMixer\d?|ShortConv|Conv\w*Mixer")
 
@@ -41,7 +50,7 @@ def mixer_of(view: LayerView) -> tuple[Mixer | None, str]:
         names = ", ".join(sorted({r.cls for r in (*attention, *linear, *recurrent)}))
         return OtherMixer(name=names, reason="several mixers in one layer"), ""
     if attention:
-        return _attention(view, attention), parent_of(attention[0].name)
+        return _attention(view, attention[0], len(attention)), parent_of(attention[0].name)
     if linear:
         return _linear_attention(view, linear[0]), parent_of(linear[0].name)
     if recurrent:
@@ -52,28 +61,26 @@ def mixer_of(view: LayerView) -> tuple[Mixer | None, str]:
 # --- softmax attention ------------------------------------------------------------------------
 
 
-def _attention(view: LayerView, records: tuple[Record, ...]) -> Mixer:
-    holder = view.holder(records[0])
+def _attention(view: LayerView, record: Record, count: int) -> Mixer:
+    holder = view.holder(record)
     latent = view.number(holder, "kv_lora_rank")
     if latent is not None:
-        return _mla(view, records, holder, latent)
-    if len(records) > 1:
-        return _other(holder, records[0], "it has several attention layers")
-    return _gqa(view, records[0], holder)
+        return _mla(view, record, holder, latent)
+    if count > 1:
+        return _other(holder, record, "it has several attention layers")
+    return _gqa(view, record, holder)
 
 
-def _mla(
-    view: LayerView, records: tuple[Record, ...], holder: Instance | None, latent: Dim
-) -> Mixer:
+def _mla(view: LayerView, record: Record, holder: Instance | None, latent: Dim) -> Mixer:
     rope_dim = view.number(holder, "qk_rope_head_dim")
     nope = view.number(holder, "qk_nope_head_dim")
     value = view.number(holder, "v_head_dim")
     if rope_dim is None or nope is None or value is None:
-        return _other(holder, records[0], "the sizes of its latent attention are not all known")
-    place = parent_of(records[0].name)
+        return _other(holder, record, "the sizes of its latent attention are not all known")
+    place = parent_of(record.name)
     rope, undecided = rope_of(view, place)
     return MlaAttention(
-        heads=view.number(holder, "num_heads") or to_dim(records[0].args["num_heads"]),
+        heads=view.number(holder, "num_heads") or to_dim(record.args["num_heads"]),
         q_lora_rank=view.number(holder, "q_lora_rank"),
         kv_lora_rank=latent,
         qk_nope_head_dim=nope,
@@ -171,7 +178,9 @@ def _is_output(record: Record, width: int) -> bool:
     return size_of(record)[1].value == width and bool(re.match(r"o_|out|wo|dense|c_proj", name))
 
 
-def _qk_norm(view: LayerView, place: str, q: Dim, d: Dim) -> str:
+def _qk_norm(
+    view: LayerView, place: str, q: Dim, d: Dim
+) -> Literal["none", "per_head", "full", "undecided"]:
     sizes = {
         norm_size(r).value
         for r in view.under(place, "norm")
@@ -188,6 +197,8 @@ def _window(record: Record) -> Dim | None:
     """The configuration's window; SGLang passes it on less one where its own is exclusive."""
     value = record.args.get("sliding_window_size", -1)
     dim = to_dim(value)
+    if isinstance(value, (Choice, Unknown, Opaque)):
+        return dim
     if value is None or isinstance(value, bool) or (dim.value is not None and dim.value <= 0):
         return None
     origin = dim.origins[0] if len(dim.origins) == 1 else None
@@ -236,7 +247,7 @@ def rope_of(view: LayerView, place: str) -> tuple[Rope | None, str]:
 def _has_sections(scaling: object) -> bool:
     if isinstance(scaling, Choice):
         return any(_has_sections(option) for _, option in scaling.options)
-    return isinstance(scaling, dict) and "mrope_section" in scaling
+    return is_dict(scaling) and "mrope_section" in scaling
 
 
 # --- recurrent mixers -------------------------------------------------------------------------
@@ -287,6 +298,3 @@ def _recurrent(view: LayerView, record: Record) -> Mixer:
 
 def _other(holder: Instance | None, record: Record, reason: str) -> OtherMixer:
     return OtherMixer(name=holder.name if holder else record.cls, reason=reason)
-
-
-__all__ = ["Real", "mixer_of", "rope_of"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import cast
 
 from discover_models.domain.evidence import Evidence
 from discover_models.errors import SourceError
@@ -22,6 +23,8 @@ from discover_models.sources.sglang_models.values import (
     Site,
     Tensor,
     Value,
+    is_dict,
+    is_list,
 )
 
 
@@ -96,9 +99,9 @@ def read_model(
 
 
 def find_entry(machine: Machine, config: Mapping[str, object]) -> Registered:
-    """The registered class of a configuration; SGLang takes the first architecture that it knows."""
+    """The registered class of a configuration; SGLang takes the first that it knows."""
     wanted = config.get("architectures")
-    names = [str(name) for name in wanted] if isinstance(wanted, list) else []
+    names = [str(name) for name in cast(list[object], wanted)] if is_list(wanted) else []
     table = {entry.architecture: entry for entry in registered(machine)}
     for name in names:
         if name in table:
@@ -162,7 +165,7 @@ def _walk(
 def _walk_items(
     value: Value, name: str, conditions: tuple[Condition, ...], seen: set[int]
 ) -> Iterator[Record]:
-    pairs = value.items() if isinstance(value, dict) else enumerate(value)
+    pairs = value.items() if is_dict(value) else enumerate(value)
     for key, item in pairs:
         if isinstance(item, (Instance, Choice)):
             yield from _walk(item, _join(name, str(key)), conditions, seen)

@@ -23,24 +23,26 @@ from discover_models.sources.sglang_models.values import (
     Value,
     describe,
     fields_of,
+    is_iterable,
+    is_sequence,
     is_undecided,
     raw,
 )
 
 _BINARY: dict[type[ast.operator], tuple[str, Callable[[Any, Any], Any]]] = {
-    ast.Add: ("+", operator.add),
-    ast.Sub: ("-", operator.sub),
-    ast.Mult: ("·", operator.mul),
-    ast.Div: ("/", operator.truediv),
-    ast.FloorDiv: ("/", operator.floordiv),
-    ast.Mod: ("%", operator.mod),
-    ast.Pow: ("^", operator.pow),
-    ast.BitOr: ("|", operator.or_),
-    ast.BitAnd: ("&", operator.and_),
-    ast.BitXor: ("^", operator.xor),
-    ast.LShift: ("<<", operator.lshift),
-    ast.RShift: (">>", operator.rshift),
-    ast.MatMult: ("@", operator.matmul),
+    ast.Add: ("+", lambda a, b: a + b),
+    ast.Sub: ("-", lambda a, b: a - b),
+    ast.Mult: ("·", lambda a, b: a * b),
+    ast.Div: ("/", lambda a, b: a / b),
+    ast.FloorDiv: ("/", lambda a, b: a // b),
+    ast.Mod: ("%", lambda a, b: a % b),
+    ast.Pow: ("^", lambda a, b: a**b),
+    ast.BitOr: ("|", lambda a, b: a | b),
+    ast.BitAnd: ("&", lambda a, b: a & b),
+    ast.BitXor: ("^", lambda a, b: a ^ b),
+    ast.LShift: ("<<", lambda a, b: a << b),
+    ast.RShift: (">>", lambda a, b: a >> b),
+    ast.MatMult: ("@", lambda a, b: a @ b),
 }
 _COMPARE: dict[type[ast.cmpop], Callable[[Any, Any], Any]] = {
     ast.Eq: operator.eq,
@@ -144,7 +146,7 @@ def _contains(item: Value, container: Value) -> bool | None:
         return None
     if isinstance(container, ConfigValue):
         return None if container.opened else container.find(raw(item)) is not ABSENT
-    if not isinstance(container, (list, tuple, dict, set, frozenset, str, range)):
+    if not is_iterable(container):
         return None
     plain = [raw(element) for element in container] if not isinstance(container, str) else container
     if raw(item) in plain:
@@ -155,12 +157,12 @@ def _contains(item: Value, container: Value) -> bool | None:
 
 def _ordered(op: ast.cmpop, left: Value, right: Value) -> bool | None:
     one, other = enum_value(raw(left), right), enum_value(raw(right), left)
-    if isinstance(one, (list, tuple)) and isinstance(other, (list, tuple)):
-        items = cast(list[Value], [*one, *other])
+    if is_sequence(one) and is_sequence(other):
+        items = [*one, *other]
         if any(is_undecided(item) for item in items):
             return None
-        one = type(one)(raw(item) for item in cast(list[Value], one))
-        other = type(other)(raw(item) for item in cast(list[Value], other))
+        one = type(one)(raw(item) for item in one)
+        other = type(other)(raw(item) for item in other)
     try:
         return bool(_COMPARE[type(op)](one, other))
     except TypeError:
@@ -236,7 +238,7 @@ def equal(left: Value, right: Value) -> bool:
         return False
     if isinstance(left, Instance):
         return _equal_instances(left, cast(Instance, right))
-    if isinstance(left, (list, tuple)):
+    if is_sequence(left):
         pairs = zip(cast(list[Value], left), cast(list[Value], right), strict=False)
         return len(cast(list[Value], left)) == len(right) and all(equal(a, b) for a, b in pairs)
     if isinstance(left, Opaque):

@@ -7,7 +7,12 @@ from discover_models.errors import SourceError
 from discover_models.sources.sglang_models.checkout import SglangSource
 from discover_models.sources.sglang_models.machine import Machine
 from discover_models.sources.sglang_models.namespace import Namespace
-from discover_models.sources.sglang_models.values import ABSENT, ClassValue, Value
+from discover_models.sources.sglang_models.values import (
+    ABSENT,
+    ClassValue,
+    Value,
+    is_sequence,
+)
 
 MODELS_PACKAGE = "sglang.srt.models"
 ENTRY = "EntryClass"
@@ -51,7 +56,7 @@ def _modules(source: SglangSource) -> list[str]:
 
 def _classes(machine: Machine, space: Namespace) -> list[ClassValue]:
     value = machine.resolve(space, ENTRY)
-    entries: list[Value] = list(value) if isinstance(value, (list, tuple)) else [value]
+    entries: list[Value] = list(value) if is_sequence(value) else [value]
     classes = [entry for entry in entries if isinstance(entry, ClassValue)]
     if value is ABSENT or len(classes) != len(entries):
         raise SourceError(f"An entry of {space.file.path}'s {ENTRY} is no class that can be found.")

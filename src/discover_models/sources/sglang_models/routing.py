@@ -39,8 +39,7 @@ def routing_of(topk: Record | None, experts: Record) -> Routing:
     """
     declared = _declared(experts.args.get("routing_method_type"))
     if topk is None:
-        name = f"{declared}_routing" if declared else None
-        return Routing(name, "" if name else "no top-k layer was found beside the experts")
+        return Routing(None, "no top-k layer was found beside the experts")
     if topk.cls != "TopK":
         return Routing(None, f"{topk.cls} is a routing of its own")
     custom = topk.args.get("custom_routing_function")
@@ -72,8 +71,11 @@ def _standard(topk: Record, declared: str) -> Routing:
     if any(isinstance(v, (Choice, Opaque, Unknown)) for v in open_values):
         return Routing(None, "how scores are computed or normalised is not decided")
     grouped = args.get("use_grouped_topk") is True and args.get("num_expert_group") is not None
+    bias = args.get("correction_bias")
+    if grouped and score == "softmax" and isinstance(bias, (Tensor, Opaque)):
+        score = "sigmoid"  # with a bias, SGLang's grouped top-k is sigmoid whatever it is told
     if score == "sigmoid":
-        return _sigmoid(args.get("correction_bias"), grouped, bool(normalised), topk)
+        return _sigmoid(bias, grouped, bool(normalised), topk)
     if score == "softmax" and not grouped:
         return Routing("renorm" if normalised else "default_routing")
     shown = f"{score} scores{' in groups' if grouped else ''}"

@@ -17,7 +17,13 @@ from discover_models.sources.sglang_models.config_value import (
 )
 from discover_models.sources.sglang_models.leaves import is_config
 from discover_models.sources.sglang_models.machine import Arguments, Machine
-from discover_models.sources.sglang_models.values import ABSENT, ClassValue, Site, Value
+from discover_models.sources.sglang_models.values import (
+    ABSENT,
+    ClassValue,
+    Site,
+    Value,
+    is_dict,
+)
 
 CONFIGS_PACKAGE = "sglang.srt.configs"
 _REGISTRIES = (
@@ -109,12 +115,12 @@ def _finish(config: ConfigValue, data: Mapping[str, object], provider: Defaults)
     """Name the sub-configurations by their place; those left as dicts become objects."""
     for name, value in list(config.attrs.items()):
         published = data.get(name)
-        inner = cast(dict[str, object], published) if isinstance(published, dict) else {}
+        inner = cast(dict[str, object], published) if is_dict(published) else {}
         if isinstance(value, ConfigValue):
             value.path = f"{config.path}{name}."
             value.defaults = provider(inner, value.path.rstrip("."))
             _finish(value, inner, provider)
-        elif isinstance(value, dict) and is_sub_config(name, inner):
+        elif is_dict(value) and is_sub_config(name, inner):
             config.attrs[name] = wrap(inner, f"{config.path}{name}", PUBLISHED, provider)
 
 
@@ -125,11 +131,20 @@ def config_class(machine: Machine, model_type: str) -> ClassValue | None:
         space = machine.space(dotted)
         for name in space.bindings if space else ():
             value: Value = machine.resolve(space, name) if space else None
-            if isinstance(value, ClassValue) and value.module == dotted and is_config(value):
-                if machine.get(value, "model_type") == model_type:
-                    found.append(value)
-    chosen = [cls for cls in found if cls.name in _registered_names(machine)]
-    return next(iter(chosen or found), None)
+            own = isinstance(value, ClassValue) and value.module == dotted and is_config(value)
+            if own and machine.get(value, "model_type") == model_type:
+                found.append(value)
+    parts = {name for cls in found for name in _part_names(machine, cls)}
+    whole = [cls for cls in found if cls.name not in parts]
+    chosen = [cls for cls in whole if cls.name in _registered_names(machine)]
+    return next(iter(chosen or whole or found), None)
+
+
+def _part_names(machine: Machine, cls: ClassValue) -> list[str]:
+    """The classes that a configuration class makes its sub-configurations of."""
+    parts = machine.get(cls, "sub_configs")
+    values = list(cast(dict[str, Value], parts).values()) if is_dict(parts) else []
+    return [part.name for part in values if isinstance(part, ClassValue)]
 
 
 def _registered_names(machine: Machine) -> frozenset[str]:

@@ -5,11 +5,9 @@ the rest runs under the other side), or `Jump` for break and continue.
 """
 
 import ast
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from discover_models.sources.sglang_models.expressions import (
-    assign_names,
     condition_of,
     hashable,
     item,
@@ -22,7 +20,6 @@ from discover_models.sources.sglang_models.machine import STATEMENTS, Machine, m
 from discover_models.sources.sglang_models.namespace import class_members
 from discover_models.sources.sglang_models.operators import binary, truth
 from discover_models.sources.sglang_models.values import (
-    ABSENT,
     Choice,
     ClassValue,
     Condition,
@@ -32,6 +29,8 @@ from discover_models.sources.sglang_models.values import (
     Opaque,
     Raised,
     Value,
+    is_dict,
+    is_list,
     is_undecided,
 )
 
@@ -197,13 +196,17 @@ def _assign_item(machine: Machine, target: ast.Subscript, value: Value, frame: F
     index = machine.evaluate(target.slice, frame)
     if isinstance(index, slice) or is_undecided(index):
         return
-    if isinstance(receiver, dict):
+    if is_dict(receiver):
         machine.write(receiver, hashable(index), value)
-    elif isinstance(receiver, (list, Instance)):
-        values = receiver.items if isinstance(receiver, Instance) else receiver
-        position = hashable(index)
-        if isinstance(position, int) and -len(values) <= position < len(values):
-            values[position] = value
+    elif is_list(receiver):
+        _put(receiver, hashable(index), value)
+    elif isinstance(receiver, Instance):
+        _put(receiver.items, hashable(index), value)
+
+
+def _put(values: list[Value], position: Value, value: Value) -> None:
+    if isinstance(position, int) and -len(values) <= position < len(values):
+        values[position] = value
 
 
 def _augmented(machine: Machine, node: ast.AugAssign, frame: Frame) -> Signal:
@@ -376,12 +379,6 @@ def _delete(_machine: Machine, node: ast.Delete, frame: Frame) -> Signal:
     return None
 
 
-def _body(machine: Machine, body: list[ast.stmt], frame: Frame) -> Signal:
-    return run(machine, body, frame)
-
-
-_Handler = Callable[[Machine, ast.stmt, Frame], Signal]
-
 STATEMENTS.update(
     {
         ast.If: _if,
@@ -406,5 +403,3 @@ STATEMENTS.update(
         ast.Delete: _delete,
     }
 )
-STATEMENTS[ast.Module] = _body  # type: ignore[index]
-__all__ = ["ABSENT", "Pending", "Return", "Signal", "assign_names", "result_of", "run"]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import re
+from typing import Literal
 
 from discover_models.domain.architecture import (
     Architecture,
@@ -20,13 +22,23 @@ from discover_models.sources.sglang_models.layer_view import (
     LayerView,
     is_multiplied,
     norm_size,
+    short,
     size_of,
 )
 from discover_models.sources.sglang_models.mixers import mixer_of
 from discover_models.sources.sglang_models.model_source import LayerSource, ModelSource, Record
-from discover_models.sources.sglang_models.values import ABSENT, Dim as _Dim
-from discover_models.sources.sglang_models.values import Instance, Tensor, Value, describe, to_dim
+from discover_models.sources.sglang_models.values import (
+    ABSENT,
+    ClassValue,
+    Instance,
+    Tensor,
+    Value,
+    describe,
+    is_sequence,
+    to_dim,
+)
 
+NormKind = Literal["rmsnorm", "fused_add_rmsnorm", "layernorm", "gated_rmsnorm"]
 _SIGNED = frozenset({"linear", "norm", "attention", "linear_attention", "topk", "experts", "rope"})
 _UNSIGNED_ARGS = frozenset({"prefix", "layer_id", "quant_config", "alt_stream"})
 
@@ -70,7 +82,7 @@ def _found(config: ConfigValue, name: str) -> Value:
 def _layer_count(model: ModelSource, text: ConfigValue) -> Dim:
     declared = to_dim(_found(text, "num_hidden_layers"))
     built = len(model.layers)
-    return declared if declared.value == built else _Dim(value=built, expression="layers built")
+    return declared if declared.value == built else Dim(value=built, expression="layers built")
 
 
 def _equal(model: ModelSource) -> list[list[LayerSource]]:
@@ -99,7 +111,7 @@ def _arguments(record: Record) -> object:
 def _shown(value: Value) -> object:
     if isinstance(value, Tensor):
         return tuple(_shown(part) for part in value.shape)
-    if isinstance(value, (tuple, list)):
+    if is_sequence(value):
         return tuple(_shown(part) for part in value)
     if isinstance(value, Dim):
         return value.value if value.known else value.expression
@@ -161,8 +173,8 @@ def _norms(view: LayerView) -> tuple[Norm, ...]:
     """
     norms: list[Norm] = []
     for record in view.of_kind("norm"):
-        kinds = [_norm_kind(record)]
-        if kinds == ["rmsnorm"] and _takes_residual(record):
+        kinds: list[NormKind] = [_norm_kind(record)]
+        if kinds == ["rmsnorm"] and _takes_residual(view, record):
             kinds.append("fused_add_rmsnorm")
         for kind in kinds:
             evidence = (view.model.evidence(record),)
@@ -172,7 +184,7 @@ def _norms(view: LayerView) -> tuple[Norm, ...]:
     return tuple(norms)
 
 
-def _norm_kind(record: Record) -> str:
+def _norm_kind(record: Record) -> NormKind:
     site = (
         record.instance.cls.module
         if isinstance(record.instance, Instance) and record.instance.cls
@@ -183,5 +195,30 @@ def _norm_kind(record: Record) -> str:
     return "layernorm" if re.search(r"(?<!RMS)LayerNorm|GroupNorm", record.cls) else "rmsnorm"
 
 
-def _takes_residual(record: Record) -> bool:
-    return isinstance(record.instance, Instance) and "fused_add" in record.instance.attrs
+def _takes_residual(view: LayerView, record: Record) -> bool:
+    """Whether a stage boundary or the holder's own code runs a norm with the residual."""
+    holder = view.holder(record)
+    if holder is not None and holder.cls and short(record.name) in _with_residual(holder.cls):
+        return True
+    return isinstance(record.instance, Instance) and "takes_residual" in record.instance.attrs
+
+
+def _with_residual(cls: ClassValue) -> frozenset[str]:
+    """The members that a class's methods call with a second positional argument or a residual."""
+    if "residual" not in cls.cache:
+        found: set[str] = set()
+        for base in cls.mro:
+            for node in base.members.values() if isinstance(base, ClassValue) else ():
+                found |= {name for call in ast.walk(node) if (name := _called_with_two(call))}
+        cls.cache["residual"] = frozenset(found)
+    return cls.cache["residual"]
+
+
+def _called_with_two(node: ast.AST) -> str:
+    if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
+        return ""
+    if not isinstance(node.func.value, ast.Name) or node.func.value.id != "self":
+        return ""
+    keyword = any(k.arg == "residual" for k in node.keywords)
+    positional = len(node.args) > 1 and "residual" in ast.unparse(node.args[1])
+    return node.func.attr if keyword or positional else ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeGuard
 
 from discover_models.domain.dimension import Dim, Origin
 
@@ -226,6 +226,33 @@ class Raised(Exception):  # noqa: N818 - it is the interpreted program's excepti
         super().__init__(text)
         self.text = text
         self.site = site
+
+
+def is_dict(value: object) -> TypeGuard[dict[Any, Any]]:
+    """Whether a value is a dictionary."""
+    return isinstance(value, dict)
+
+
+def is_list(value: object) -> TypeGuard[list[Any]]:
+    """Whether a value is a list."""
+    return isinstance(value, list)
+
+
+def is_tuple(value: object) -> TypeGuard[tuple[Any, ...]]:
+    """Whether a value is a tuple."""
+    return isinstance(value, tuple)
+
+
+def is_sequence(value: object) -> TypeGuard[list[Any] | tuple[Any, ...]]:
+    """Whether a value is a list or a tuple."""
+    return isinstance(value, (list, tuple))
+
+
+def is_iterable(
+    value: object,
+) -> TypeGuard[list[Any] | tuple[Any, ...] | dict[Any, Any] | set[Any] | str | range]:
+    """Whether a value is a plain container that a loop runs over."""
+    return isinstance(value, (list, tuple, dict, set, frozenset, str, range))
 
 
 def raw(value: Value) -> Value:

@@ -163,6 +163,29 @@ def test_routing(tmp_path: Path, fields: dict[str, object], routing: str | None)
     assert any(u.what == "routing" for u in found.unmapped) is (routing is None)
 
 
+@pytest.mark.parametrize(
+    ("body", "top_k", "routing"),
+    [
+        (
+            "scores, ids = torch.topk(logits, k)\n    return torch.sigmoid(scores), ids",
+            1,
+            "llama4_routing",
+        ),
+        ("scores, ids = torch.topk(logits, k)\n    return torch.sigmoid(scores), ids", 2, None),
+        ("return torch.topk(torch.sigmoid(logits), k)", 1, None),
+    ],
+)
+def test_a_routing_function_of_the_models_own(
+    tmp_path: Path, body: str, top_k: int, routing: str | None
+) -> None:
+    text = MOE.replace("scoring_func=config.scoring_func", "custom_routing_function=choose")
+    text = text.replace("class ToyGate", f"def choose(logits, k):\n    {body}\n\nclass ToyGate")
+    moe = architecture(tmp_path, {**MOE_CONFIG, "top_k": top_k}, toy_moe=text).groups[-1].ffn
+
+    assert isinstance(moe, Moe)
+    assert moe.routing == routing
+
+
 def test_a_field_that_decides_a_routing_and_is_missing_leaves_it_open(tmp_path: Path) -> None:
     config = {k: v for k, v in MOE_CONFIG.items() if k != "scoring_func"}
     moe = architecture(tmp_path, config).groups[-1].ffn
@@ -291,6 +314,10 @@ def test_a_file_that_cannot_be_parsed_is_a_source_error(tmp_path: Path) -> None:
 
     with pytest.raises(SourceError, match=r"toy\.py"):
         read_model(source, CONFIG)
+
+
+def test_a_byte_order_mark_is_no_obstacle(tmp_path: Path) -> None:
+    assert architecture(tmp_path, CONFIG, toy=f"\ufeff{DENSE}").groups
 
 
 def test_own_configuration_class_gives_defaults_and_properties(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Reading SGLang's Python files: parsed once, found by dotted module name, never imported."""
 
 import ast
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -75,7 +76,11 @@ class SglangSource:
 
 
 def _parse(file: Path, path: str) -> ast.Module:
+    """Parse from bytes, so that a byte order mark or an encoding line is honoured."""
     try:
-        return ast.parse(file.read_text(encoding="utf-8"), filename=path)
-    except (OSError, UnicodeDecodeError, SyntaxError, ValueError) as error:
+        with warnings.catch_warnings():
+            # Odd escapes in someone else's strings are not this program's concern.
+            warnings.simplefilter("ignore")
+            return ast.parse(file.read_bytes(), filename=path)
+    except (OSError, SyntaxError, ValueError) as error:
         raise SourceError(f"SGLang's {path} can't be read: {error}.") from error

@@ -96,12 +96,26 @@ def _multiplied(cls: ClassValue | None) -> frozenset[str]:
 
 
 def _weights_in_calls(node: ast.stmt) -> set[str]:
-    found: set[str] = set()
+    """Members that a method multiplies by, also through a converted copy of them."""
+    used: set[str] = set()
     for call in ast.walk(node):
         if isinstance(call, ast.Call) and _GEMM_CALL.search(ast.unparse(call.func)):
-            for part in ast.walk(call):
-                if isinstance(part, ast.Attribute) and ast.unparse(part.value) == "self":
-                    found.add(part.attr)
+            for argument in (*call.args, *(k.value for k in call.keywords)):
+                used |= _mentioned(argument)
+    for copy in ast.walk(node):
+        if isinstance(copy, ast.Assign) and _mentioned(copy.targets[0]) & used:
+            used |= _mentioned(copy.value)
+    return {name.removeprefix("self.") for name in used if name.startswith("self.")}
+
+
+def _mentioned(node: ast.expr) -> set[str]:
+    """Local names and members of `self` in an expression."""
+    found: set[str] = set()
+    for part in ast.walk(node):
+        if isinstance(part, ast.Attribute) and ast.unparse(part.value) == "self":
+            found.add(f"self.{part.attr}")
+        elif isinstance(part, ast.Name) and part.id != "self":
+            found.add(part.id)
     return found
 
 

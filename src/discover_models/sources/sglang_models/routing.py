@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from dataclasses import dataclass
 
@@ -16,6 +17,7 @@ from discover_models.sources.sglang_models.values import (
     Tensor,
     Unknown,
     Value,
+    raw,
     to_dim,
 )
 
@@ -44,7 +46,7 @@ def routing_of(topk: Record | None, experts: Record) -> Routing:
         return Routing(None, f"{topk.cls} is a routing of its own")
     custom = topk.args.get("custom_routing_function")
     if custom is not None:
-        return _custom(custom, declared)
+        return _custom(custom, declared, topk.args.get("top_k"))
     return _standard(topk, declared)
 
 
@@ -56,12 +58,28 @@ def _declared(value: Value) -> str:
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
 
 
-def _custom(custom: Value, declared: str) -> Routing:
+def _custom(custom: Value, declared: str, top_k: Value) -> Routing:
+    """A function of the model's own: named as declared, else by what it calls in which order."""
     if declared:
         return Routing(f"{declared}_routing")
-    shown = custom.function.name if isinstance(custom, Bound) else getattr(custom, "name", "")
-    shown = custom.name if isinstance(custom, FunctionValue) else shown
-    return Routing(None, f"the routing function {shown} decides it")
+    function = custom.function if isinstance(custom, Bound) else custom
+    if not isinstance(function, FunctionValue):
+        return Routing(None, "a routing function that is not read decides it")
+    calls = _calls(function)
+    if calls[:2] == ["topk", "sigmoid"] and "softmax" not in calls and raw(top_k) == 1:
+        return Routing("llama4_routing")
+    return Routing(None, f"the routing function {function.name} decides it")
+
+
+def _calls(function: FunctionValue) -> list[str]:
+    """The scoring and choosing steps of a routing function in order of appearance."""
+    found: list[tuple[int, str]] = []
+    for node in ast.walk(function.node):
+        if isinstance(node, ast.Call):
+            name = ast.unparse(node.func).lower()
+            step = next((s for s in ("topk", "sigmoid", "softmax") if s in name), "")
+            found.append((node.lineno, step))
+    return [step for _, step in sorted(found) if step]
 
 
 def _standard(topk: Record, declared: str) -> Routing:

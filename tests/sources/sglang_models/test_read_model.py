@@ -16,7 +16,7 @@ from discover_models.errors import SourceError
 from discover_models.sources.sglang_models.checkout import SglangSource
 from discover_models.sources.sglang_models.config_value import TableDefaults
 from discover_models.sources.sglang_models.interpreter import new_machine
-from discover_models.sources.sglang_models.model_source import read_model
+from discover_models.sources.sglang_models.model_source import read_class, read_model
 from discover_models.sources.sglang_models.registry import registered
 from discover_models.sources.sglang_models.to_architecture import to_architecture
 from sglang_miniature import CONFIG, DENSE, MOE, MOE_CONFIG, write_sglang
@@ -300,6 +300,18 @@ def test_endless_code_ends_with_a_sentence(tmp_path: Path) -> None:
 
     with pytest.raises(SourceError, match="steps"):
         read_model(source, CONFIG)
+
+
+def test_a_class_without_a_configuration_shows_all_that_it_can_build(tmp_path: Path) -> None:
+    machine = new_machine(SglangSource(write_sglang(tmp_path)))
+    entry = next(e for e in registered(machine) if e.architecture == "ToyMoeForCausalLM")
+    model = read_class(machine, entry)
+
+    found = {r.name: [str(c) for c in r.conditions] for x in model.layers for r in x.records}
+    assert any("first_dense" in c for c in found["mlp.down_proj"])
+    assert any("first_dense" in c for c in found["mlp.experts"])
+    assert any("n_shared" in c for c in found["mlp.shared.down_proj"])
+    assert found["self_attn.attn"] == []
 
 
 def test_an_unregistered_architecture_is_a_source_error(tmp_path: Path) -> None:

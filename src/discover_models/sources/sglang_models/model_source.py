@@ -98,6 +98,17 @@ def read_model(
     return interpret_entry(machine, entry, value)
 
 
+def read_class(machine: Machine, entry: Registered) -> ModelSource:
+    """What a registered class can build when nothing is known of the configuration.
+
+    Every test on the configuration is open, so both sides are read and each record keeps its
+    conditions; one layer stands for all that a loop of unknown length builds. Raises SourceError as
+    `read_model` does.
+    """
+    config = ConfigValue("", {"architectures": [entry.architecture]}, opened=True)
+    return interpret_entry(machine, entry, config)
+
+
 def find_entry(machine: Machine, config: Mapping[str, object]) -> Registered:
     """The registered class of a configuration; SGLang takes the first that it knows."""
     wanted = config.get("architectures")

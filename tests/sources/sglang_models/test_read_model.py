@@ -314,6 +314,20 @@ def test_a_class_without_a_configuration_shows_all_that_it_can_build(tmp_path: P
     assert found["self_attn.attn"] == []
 
 
+def test_weights_that_are_joined_after_loading_are_named(tmp_path: Path) -> None:
+    text = DENSE.replace(
+        "class ToyLayer(nn.Module):",
+        "    def build_fused(self):\n"
+        "        parts = [self.qkv_proj.weight.data, self.o_proj.weight.data]\n"
+        "        self.fused = torch.cat(parts)\n\n"
+        "class ToyLayer(nn.Module):",
+    )
+    found = architecture(tmp_path, CONFIG, toy=text)
+
+    named = [u.reason for u in found.unmapped if u.what == "merged weights of self_attn"]
+    assert named == ["build_fused joins the weights of o_proj, qkv_proj: they may run as one GEMM"]
+
+
 def test_an_unregistered_architecture_is_a_source_error(tmp_path: Path) -> None:
     source = SglangSource(write_sglang(tmp_path))
 

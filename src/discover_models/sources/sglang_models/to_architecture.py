@@ -25,6 +25,7 @@ from discover_models.sources.sglang_models.layer_view import (
     short,
     size_of,
 )
+from discover_models.sources.sglang_models.merged import merged_after_loading
 from discover_models.sources.sglang_models.mixers import mixer_of
 from discover_models.sources.sglang_models.model_source import LayerSource, ModelSource, Record
 from discover_models.sources.sglang_models.values import (
@@ -139,6 +140,7 @@ def _group(
                     evidence=(view.model.evidence(record),),
                 )
             )
+    unmapped.extend(merged_after_loading(view))
     group = LayerGroup(
         layers=indexes, mixer=mixer, ffn=ffn, linears=_linears(view), norms=_norms(view)
     )

@@ -151,6 +151,7 @@ def test_a_routers_bare_weight_counts_as_a_gemm(tmp_path: Path) -> None:
             "default_routing",
         ),
         ({"n_group": None, "scoring_func": "sqrtsoftplus"}, None),
+        ({"topk_method": "greedy"}, None),
         ({"topk_method": "greedy", "scoring_func": "softmax"}, None),
     ],
 )

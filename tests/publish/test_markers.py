@@ -15,7 +15,7 @@ MARKER = Marker(kind="tracking", key="qwen3-32b")
 
 
 def section(text: str = "Hello", facts: dict[str, Any] | None = None) -> str:
-    return markers.compose(MARKER, text, facts or {"a": 1}, NOW)
+    return markers.compose(MARKER, text, {"a": 1} if facts is None else facts, NOW)
 
 
 def parsed(body: str) -> Section:

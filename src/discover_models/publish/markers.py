@@ -79,6 +79,8 @@ class Damaged(Frozen):
     """A body in which our fences stand, but not once each and in order."""
 
     reason: str
+    claims: tuple[Marker, ...]
+    """What its opening fences say; it is left alone rather than filed a second time."""
 
 
 def parse(body: str) -> Section | Damaged | None:
@@ -88,13 +90,14 @@ def parse(body: str) -> Section | Damaged | None:
         return None
     if len(begins) != 1 or len(ends) != 1 or ends[0].start() < begins[0].end():
         return Damaged(
-            reason=f"its body has {len(begins)} opening and {len(ends)} closing fences of ours"
+            reason=f"its body has {len(begins)} opening and {len(ends)} closing fences of ours",
+            claims=tuple(_marker(begin) for begin in begins),
         )
     begin, end = begins[0], ends[0]
     text = body[begin.end() : end.start()].strip("\r\n")
     facts, written = _facts(text)
     return Section(
-        marker=Marker(kind=begin["kind"], key=begin["key"], version=int(begin["version"])),
+        marker=_marker(begin),
         before=body[: begin.start()],
         text=text,
         after=body[end.end() :],
@@ -162,6 +165,10 @@ def keep_ticks(text: str, keys: Iterable[str]) -> str:
         return f"{match['open']}x{match['rest']}" if done else match[0]
 
     return _BOX.sub(tick, text)
+
+
+def _marker(begin: re.Match[str]) -> Marker:
+    return Marker(kind=begin["kind"], key=begin["key"], version=int(begin["version"]))
 
 
 def _escaped(text: str, character: str) -> str:

@@ -25,7 +25,7 @@ def wanted(key: str = "model", **given: Any) -> Wanted:
         "kind": "tracking",
         "title": f"Title of {key}",
         "facts": FACTS,
-        "render": lambda limit: "text",
+        "render": str,
     }
     return Wanted(key=key, **{**fields, **given})
 

@@ -109,7 +109,7 @@ def plan(
     changes: list[Change] = []
     for item in sorted(wanted, key=_urgency):
         group = ours.get(item.id, ())
-        change = _decide(item, group, found.numbers.get(item.id), policy, now)
+        change = _first(item, group, found.numbers.get(item.id), policy, now)
         if change.action == "create" and item.capped:
             left -= 1
             if left < 0:
@@ -159,7 +159,7 @@ def duplicates(kind: str, key: str, group: Sequence[FoundIssue]) -> tuple[Change
             duplicate_of=still_open[0].number,
         )
         for issue in still_open[1:]
-        if _untouchable(markers.parse(issue.body)) is None
+        if untouchable(markers.parse(issue.body), (kind, key)) is None
     )
 
 
@@ -174,7 +174,18 @@ def opened_lately(
     )
 
 
-def _decide(
+def untouchable(section: Section | Damaged | None, wanted: Key) -> str | None:
+    """Why a body must not be written to; None when it may be."""
+    if isinstance(section, Damaged):
+        return section.reason
+    if section is None:
+        return None
+    if section.marker.version > markers.FORMAT:
+        return "a newer version of this bot wrote it"
+    return None if _key(section.marker) == wanted else "its marker names another issue"
+
+
+def _first(
     item: Wanted,
     group: Sequence[FoundIssue],
     number: int | None,
@@ -184,8 +195,13 @@ def _decide(
     issue = primary(group, number)
     if issue is None:
         return _without_issue(item, number)
+    return decide(item, issue, policy, now)
+
+
+def decide(item: Wanted, issue: FoundIssue, policy: Policy, now: datetime) -> Change:
+    """What to do with the issue that counts; asked again when it was just read again."""
     section = markers.parse(issue.body)
-    reason = _untouchable(section)
+    reason = untouchable(section, item.id)
     if reason is not None or isinstance(section, Damaged):
         return _change("refused", item, f"left alone: {reason}", issue)
     if issue.state == "closed":
@@ -223,15 +239,6 @@ def _closed(item: Wanted, issue: FoundIssue, section: Section | None, policy: Po
     if reason is None or by_person:
         return _change("unchanged", item, "is closed, and nothing is left to track", issue)
     return _change("update", item, reason, issue)
-
-
-def _untouchable(section: Section | Damaged | None) -> str | None:
-    """Why a body must not be written to; None when it may be."""
-    if isinstance(section, Damaged):
-        return section.reason
-    if section is not None and section.marker.version > markers.FORMAT:
-        return "a newer version of this bot wrote it"
-    return None
 
 
 def _outdated(item: Wanted, section: Section | None, now: datetime) -> str | None:

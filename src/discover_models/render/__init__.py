@@ -1,1 +1,10 @@
-"""render"""
+"""Values to text through the templates."""
+
+from discover_models.render.report import (
+    render_explain,
+    render_json,
+    render_markdown,
+    render_text,
+)
+
+__all__ = ["render_explain", "render_json", "render_markdown", "render_text"]

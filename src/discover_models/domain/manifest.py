@@ -1,0 +1,264 @@
+"""The run manifest: the JSON file that later onboarding phases read and write too.
+
+Names, values and omissions of the contract are fixed. Fields of ours stand beside them, and every
+object keeps the keys that it does not know: they belong to whoever wrote them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import date
+from typing import Annotated, Any, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, StrictInt
+
+from discover_models.domain.architecture import Unmapped
+from discover_models.domain.evidence import Evidence
+from discover_models.domain.kernel import (
+    ClassifiedKernel,
+    FiStatus,
+    Inventory,
+    Parallelism,
+    Phase1Status,
+    SglStatus,
+)
+
+
+def _as_lines(value: object) -> object:
+    """One string is taken as one line."""
+    return [value] if isinstance(value, str) else value
+
+
+def _no_default_title(schema: dict[str, Any]) -> None:
+    """Leave out the titles that only repeat field names."""
+    for field in schema.get("properties", {}).values():
+        field.pop("title", None)
+
+
+Lines = Annotated[tuple[str, ...], BeforeValidator(_as_lines)]
+Day = Annotated[str, Field(pattern=r"^\d{4}-\d{2}-\d{2}$")]
+Text = Annotated[str, Field(min_length=1)]
+
+
+class Open(BaseModel):
+    """An object of the manifest: known fields are typed, unknown ones are kept as they are."""
+
+    model_config = ConfigDict(frozen=True, extra="allow", json_schema_extra=_no_default_title)
+
+    @classmethod
+    def of(cls, known: dict[str, Any], foreign: dict[str, Any]) -> Self:
+        """An object of values that were checked before."""
+        made = cls.model_construct(**known)
+        # Not as arguments: a foreign key may be called anything, `_fields_set` too.
+        object.__setattr__(made, "__pydantic_extra__", foreign)
+        return made
+
+    def known(self) -> dict[str, Any]:
+        """The fields that are ours or the contract's, as far as they are set."""
+        return {
+            name: getattr(self, name)
+            for name in type(self).model_fields
+            if name in self.model_fields_set
+        }
+
+    def foreign(self) -> dict[str, Any]:
+        """The keys that somebody else wrote, in their order."""
+        return dict(self.model_extra or {})
+
+
+class ManifestEvidence(Open):
+    """A line that supports a verdict, or a search that found nothing (`found` false)."""
+
+    repository: str
+    commit: str | None = None
+    path: str
+    line: StrictInt | None = None
+    looked_for: str = ""
+    found: StrictBool = True
+    note: str = ""
+
+
+class ManifestParallelism(Open):
+    """A serving configuration that needs the definition."""
+
+    tp: StrictInt = 1
+    ep: StrictInt = 1
+    dp: StrictInt | None = None
+    dp_attention: StrictBool = False
+    source: str = ""
+
+
+class ManifestUnmapped(Open):
+    """Something of the model that gives no definition, with the reason."""
+
+    what: str
+    reason: str
+    fields: tuple[str, ...] = ()
+    evidence: tuple[ManifestEvidence, ...] = ()
+
+
+class Variant(Open):
+    """Another repository with the same kernels."""
+
+    hf_repo_id: Text
+
+
+class RepoShas(Open):
+    """Full commit ids of what the classification was read from."""
+
+    sglang: str | None = None
+    flashinfer: str | None = None
+    sgl_cookbook: str | None = None
+    flashinfer_trace: str | None = None
+    flashinfer_bench: str | None = None
+    hub: str | None = None
+
+
+class ManifestKernel(Open):
+    """One definition that the model needs, with its verdicts.
+
+    A verdict that is undecided, or that does not apply, is left out; `notes` says why.
+    """
+
+    definition_name: Text
+    op_type: Text
+    phase1_status: Phase1Status
+    fi_status: FiStatus | None = Field(default=None, description="new only, where decided")
+    sgl_status: SglStatus | None = Field(default=None, description="new only, where decided")
+    fi_trace_template: StrictBool | None = Field(
+        default=None, description="fi_supported only, where decided"
+    )
+    required: StrictBool = Field(
+        default=True, description="false: no longer needed, kept for what others wrote here"
+    )
+    source: str = Field(default="", description="formula or dataset_tag")
+    dataset_name: str = Field(default="", description="the name that matched in the dataset")
+    dataset_workloads: StrictBool | None = None
+    layers: StrictInt | None = None
+    used_for: tuple[str, ...] = ()
+    variant: str = ""
+    axes: dict[str, Any] = Field(default_factory=dict, description="constant axes")
+    formulas: dict[str, Any] = Field(
+        default_factory=dict, description="axis to expression over configuration fields"
+    )
+    parallelism: tuple[ManifestParallelism, ...] = ()
+    notes: Lines = ()
+    changed: Day | None = Field(default=None, description="last day on which a fact changed")
+    evidence: tuple[ManifestEvidence, ...] = ()
+    tests: tuple[ManifestEvidence, ...] = ()
+
+
+class Manifest(Open):
+    """One model's run manifest."""
+
+    model_slug: Text
+    hf_repo_id: Text
+    date: Day = Field(description="last day on which anything else in the manifest changed")
+    repo_shas: RepoShas
+    kernels: tuple[ManifestKernel, ...]
+    summary: str = Field(default="", description="the architecture in words")
+    hf_revision: str | None = Field(default=None, description="commit of config.json")
+    parallelism: tuple[ManifestParallelism, ...] = ()
+    notes: Lines = ()
+    unmapped: tuple[ManifestUnmapped, ...] = ()
+    variants: tuple[Variant, ...] = ()
+
+
+def from_inventory(inventory: Inventory, today: date) -> Manifest:
+    """The manifest of a model that was looked at today."""
+    day = today.isoformat()
+    kernels = sorted((_kernel(k, day) for k in inventory.kernels), key=sort_key)
+    shas = {name.replace("-", "_"): sha for name, sha in inventory.repo_shas.items()}
+    return Manifest(
+        model_slug=inventory.model_slug,
+        hf_repo_id=inventory.hf_repo_id,
+        date=day,
+        repo_shas=RepoShas.model_validate(shas),
+        kernels=tuple(kernels),
+        **_filled(
+            summary=inventory.summary,
+            hf_revision=inventory.revision,
+            parallelism=_parallelism(inventory.parallelism),
+            notes=inventory.notes + _failures(inventory.source_errors),
+            unmapped=tuple(_unmapped(u) for u in inventory.unmapped),
+        ),
+    )
+
+
+def sort_key(kernel: ManifestKernel) -> tuple[str, str]:
+    """Where an entry stands in the manifest."""
+    return kernel.op_type, kernel.definition_name
+
+
+def json_schema() -> dict[str, Any]:
+    """JSON Schema of the manifest, as published in docs/."""
+    schema = Manifest.model_json_schema()
+    schema["title"] = "discover-models run manifest"
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
+
+
+def _failures(source_errors: dict[str, str]) -> tuple[str, ...]:
+    return tuple(f"{name} could not be read: {why}" for name, why in sorted(source_errors.items()))
+
+
+def _filled(**fields: Any) -> dict[str, Any]:
+    """The fields that say something; the others stay out of the file."""
+    return {name: value for name, value in fields.items() if value not in (None, "", (), {})}
+
+
+def _kernel(kernel: ClassifiedKernel, day: str) -> ManifestKernel:
+    required = kernel.required
+    return ManifestKernel(
+        definition_name=required.definition_name,
+        op_type=required.op_type,
+        phase1_status=kernel.phase1_status,
+        required=True,
+        source=kernel.source,
+        changed=day,
+        **_filled(
+            **_verdicts(kernel),
+            **_existing(kernel),
+            layers=required.layers,
+            used_for=required.used_for,
+            variant=required.variant,
+            axes={name: axis.value for name, axis in required.axes.items()},
+            formulas={name: axis.expression for name, axis in required.axes.items()},
+            parallelism=_parallelism(required.parallelism),
+            notes=tuple(dict.fromkeys(required.notes + kernel.notes)),
+            evidence=_evidence((*required.evidence, *kernel.evidence)),
+            tests=_evidence(kernel.tests),
+        ),
+    )
+
+
+def _verdicts(kernel: ClassifiedKernel) -> dict[str, Any]:
+    """The statuses that apply; the contract leaves out the others, and undecided ones."""
+    if kernel.phase1_status == "existing":
+        return {}
+    statuses: dict[str, Any] = {"fi_status": kernel.fi_status, "sgl_status": kernel.sgl_status}
+    if kernel.fi_status == "fi_supported":
+        statuses["fi_trace_template"] = kernel.fi_trace_template
+    return statuses
+
+
+def _existing(kernel: ClassifiedKernel) -> dict[str, Any]:
+    if kernel.phase1_status == "new":
+        return {}
+    name = kernel.matched_name or kernel.required.definition_name
+    return {"dataset_name": name, "dataset_workloads": kernel.workloads}
+
+
+def _parallelism(values: Iterable[Parallelism]) -> tuple[ManifestParallelism, ...]:
+    return tuple(ManifestParallelism(**_filled(**v.model_dump())) for v in values)
+
+
+def _evidence(values: Iterable[Evidence]) -> tuple[ManifestEvidence, ...]:
+    return tuple(ManifestEvidence(**_filled(**v.model_dump())) for v in dict.fromkeys(values))
+
+
+def _unmapped(value: Unmapped) -> ManifestUnmapped:
+    return ManifestUnmapped(
+        what=value.what,
+        reason=value.reason,
+        **_filled(fields=value.fields, evidence=_evidence(value.evidence)),
+    )

@@ -1,0 +1,62 @@
+"""Text from outside made harmless for where it is shown."""
+
+import re
+import unicodedata
+
+from markupsafe import Markup
+
+_JOINER = "&#8288;"
+"""An invisible character that keeps its neighbours from being read as one token."""
+_ENTITIES = str.maketrans(
+    {
+        "&": "&amp;",
+        "<": "&lt;",
+        ">": "&gt;",
+        **{char: f"&#{ord(char)};" for char in "\\`*[]|~$\"'"},
+        "@": f"@{_JOINER}",
+        "#": f"#{_JOINER}",
+    }
+)
+
+
+def plain(value: object) -> Markup:
+    """One line of text for a terminal or a log.
+
+    Control and direction characters become a replacement character, line ends a space, and what
+    the Actions runner would take for a command (``::set-output``, ``##[group]``) is broken up.
+    """
+    if isinstance(value, Markup):
+        return value
+    return Markup(_line(value).replace("::", ": :").replace("##[", "## ["))
+
+
+def escape(value: object) -> Markup:
+    """One line of Markdown that shows the text and does nothing else.
+
+    No markup, HTML, table cell, mention, issue or commit reference, link, mathematics or workflow
+    command can come of it, at any place inside a line and at its start.
+    """
+    if isinstance(value, Markup):
+        return value
+    line = _line(value).translate(_ENTITIES)
+    line = re.sub(r"(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])", "&#95;", line)
+    line = re.sub(r"(?i)\b(https?|ftp|mailto|xmpp):", rf"\1:{_JOINER}", line)
+    line = re.sub(r"(?i)\b(www)\.", rf"\1{_JOINER}.", line)
+    line = re.sub(r"(?i)\b(gh)-(?=\d)", rf"\1-{_JOINER}", line)
+    line = line.replace("::", ":&#58;")
+    return Markup(re.sub(r"^( ?\d{0,9})([-+=:.)])", _entity, line))
+
+
+def code(value: object) -> Markup:
+    """The text as code; GitHub looks for no mentions and references in it."""
+    return Markup(f"<code>{escape(value)}</code>")
+
+
+def _line(value: object) -> str:
+    """The text on one line, without characters that change what is around them."""
+    line = re.sub(r"\s+", " ", str(value))
+    return "".join("\ufffd" if unicodedata.category(c)[0] == "C" else c for c in line)
+
+
+def _entity(found: re.Match[str]) -> str:
+    return f"{found[1]}&#{ord(found[2])};"

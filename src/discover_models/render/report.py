@@ -1,0 +1,81 @@
+"""Inventories as text, Markdown and JSON; the wording is in the templates."""
+
+import difflib
+import json
+from collections.abc import Mapping, Sequence
+
+from discover_models.domain.evidence import Evidence
+from discover_models.domain.kernel import ClassifiedKernel, Deferred, Inventory
+from discover_models.errors import UsageError
+from discover_models.render.environment import markdown, text
+
+
+def render_text(inventories: Sequence[Inventory], deferred: Sequence[Deferred] = ()) -> str:
+    """The tables that the command prints, without colour."""
+    template = text().get_template("inventory.txt.j2")
+    return template.render(inventories=inventories, deferred=deferred)
+
+
+def render_markdown(
+    inventories: Sequence[Inventory],
+    deferred: Sequence[Deferred] = (),
+    *,
+    origins: Mapping[str, str],
+) -> str:
+    """The report with evidence.
+
+    `origins` maps source names (``sglang``, ``flashinfer-trace``, …) to the URLs that they were
+    cloned from; only public ones become links.
+    """
+    template = markdown().get_template("inventory.md.j2")
+    return template.render(inventories=inventories, deferred=deferred, origins=origins)
+
+
+def render_json(inventories: Sequence[Inventory], deferred: Sequence[Deferred] = ()) -> str:
+    """One inventory as an object; several, or with deferred models, as a list of objects."""
+    values = [value.model_dump(mode="json") for value in (*inventories, *deferred)]
+    one = len(inventories) == 1 and not deferred
+    return json.dumps(values[0] if one else values, indent=2, ensure_ascii=False) + "\n"
+
+
+def render_explain(inventory: Inventory, definition_name: str) -> str:
+    """The chain from configuration fields to the verdicts of one definition.
+
+    Raises UsageError when the model does not need that definition.
+    """
+    kernel = _find(inventory, definition_name)
+    template = text().get_template("explain.txt.j2")
+    return template.render(
+        inventory=inventory,
+        kernel=kernel,
+        origins=_origins(kernel),
+        evidence=_by_repository(kernel),
+    )
+
+
+def _find(inventory: Inventory, name: str) -> ClassifiedKernel:
+    for kernel in inventory.kernels:
+        if name in (kernel.required.definition_name, kernel.matched_name):
+            return kernel
+    names = [k.required.definition_name for k in inventory.kernels]
+    close = difflib.get_close_matches(name, names, n=3, cutoff=0.4)
+    hint = f"; the closest are {', '.join(close)}" if close else ""
+    raise UsageError(f"{inventory.model_slug} needs no definition {name!r}{hint}.")
+
+
+def _origins(kernel: ClassifiedKernel) -> list[tuple[str, str, str]]:
+    """Field, value and source of everything that the axes rest on."""
+    rows = (
+        (o.field, "not found" if o.value is None else str(o.value), o.source)
+        for axis in kernel.required.axes.values()
+        for o in axis.origins
+    )
+    return list(dict.fromkeys(rows))
+
+
+def _by_repository(kernel: ClassifiedKernel) -> dict[str, list[Evidence]]:
+    """Evidence of the verdicts by repository, and of the requirement under ``required``."""
+    found: dict[str, list[Evidence]] = {"required": list(kernel.required.evidence)}
+    for evidence in dict.fromkeys(kernel.evidence):
+        found.setdefault(evidence.repository, []).append(evidence)
+    return found

@@ -1,0 +1,84 @@
+"""The manifest follows the contract and says what the inventory says."""
+
+import json
+import runpy
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from builders import existing, inventory, missing, sample, supported, undecided
+from discover_models.domain.kernel import ClassifiedKernel
+from discover_models.domain.manifest import from_inventory
+from discover_models.manifests import dump
+
+ROOT = Path(__file__).parents[2]
+TODAY = date(2026, 4, 27)
+
+
+def entries(*kernels: ClassifiedKernel) -> dict[str, dict[str, Any]]:
+    found = json.loads(dump(from_inventory(inventory(*kernels), TODAY)))["kernels"]
+    return {k["definition_name"]: k for k in found}
+
+
+def verdicts(entry: dict[str, Any]) -> dict[str, Any]:
+    names = ("phase1_status", "fi_status", "fi_trace_template", "sgl_status")
+    return {name: entry[name] for name in names if name in entry}
+
+
+def test_top_level_starts_with_the_contract() -> None:
+    found = json.loads(dump(from_inventory(sample(), TODAY)))
+    assert list(found)[:5] == ["model_slug", "hf_repo_id", "date", "repo_shas", "kernels"]
+    assert found["date"] == "2026-04-27"
+    assert found["repo_shas"]["sgl_cookbook"] == "c" * 40
+
+
+def test_an_existing_definition_has_no_further_verdict() -> None:
+    entry = entries(existing("rmsnorm_h4096"))["rmsnorm_h4096"]
+    assert verdicts(entry) == {"phase1_status": "existing"}
+    assert entry["dataset_name"] == "rmsnorm_h4096"
+
+
+def test_a_supported_definition_has_all_verdicts() -> None:
+    assert verdicts(entries(supported("x"))["x"]) == {
+        "phase1_status": "new",
+        "fi_status": "fi_supported",
+        "fi_trace_template": True,
+        "sgl_status": "sgl_integrated",
+    }
+
+
+def test_a_false_trace_flag_is_written() -> None:
+    assert entries(supported("x", fi_trace_template=False))["x"]["fi_trace_template"] is False
+
+
+def test_a_missing_definition_has_no_trace_flag() -> None:
+    entry = entries(missing("x", fi_trace_template=False))["x"]
+    assert verdicts(entry) == {
+        "phase1_status": "new",
+        "fi_status": "fi_missing",
+        "sgl_status": "n/a",
+    }
+
+
+def test_undecided_is_left_out_and_explained() -> None:
+    entry = entries(undecided("x"))["x"]
+    assert verdicts(entry) == {"phase1_status": "new"}
+    assert entry["notes"] == ["FlashInfer: its package could not be parsed"]
+
+
+def test_entries_are_in_one_order_whatever_the_inventory_s() -> None:
+    kernels = sample().kernels
+    forward = from_inventory(inventory(*kernels), TODAY)
+    backward = from_inventory(inventory(*reversed(kernels)), TODAY)
+    assert dump(forward) == dump(backward)
+
+
+def test_a_failed_source_is_noted() -> None:
+    found = from_inventory(inventory(source_errors={"flashinfer": "no package root"}), TODAY)
+    assert "flashinfer could not be read: no package root" in found.notes
+
+
+def test_published_schema_is_in_step() -> None:
+    script = runpy.run_path(str(ROOT / "scripts" / "write_schema.py"))
+    published = (ROOT / "docs" / "manifest.schema.json").read_text(encoding="utf-8")
+    assert published == script["render"](), "run: uv run python scripts/write_schema.py"

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from discover_models.publish.github import GitHubIssues
+from discover_models.publish.state_value import PublishState, Saved, unite
 from discover_models.publish.waiting import Timing
 from emulator.server import Emulator
 
@@ -34,3 +35,22 @@ class FakeTime:
 def connect(emulator: Emulator, time: FakeTime, *, token: str = BOT) -> GitHubIssues:
     """The real backend, talking to the emulator."""
     return GitHubIssues(REPOSITORY, Emulator.token(token), time.timing(), api_url=emulator.url)
+
+
+@dataclass
+class MemoryStore:
+    """A state that is kept in memory and united as the branch's is."""
+
+    state: PublishState = field(default_factory=PublishState)
+    refuses: str = ""
+    saves: int = 0
+
+    def load(self) -> PublishState:
+        return self.state
+
+    def save(self, state: PublishState) -> Saved:
+        if self.refuses:
+            return Saved(stored=False, reason=self.refuses)
+        self.saves += 1
+        self.state = unite(self.state, state)
+        return Saved(stored=True)

@@ -18,6 +18,8 @@ from discover_models.publish.issues import (
     FoundIssue,
     NewIssue,
     PublishError,
+    Recognise,
+    RecogniseComment,
     RefusedError,
 )
 from emulator.server import FOREVER, Emulator, Fault
@@ -58,11 +60,11 @@ def new(title: str = "Title", body: str = "Body") -> NewIssue:
     return NewIssue(title=title, body=body, labels=("kernel-inventory",))
 
 
-def titled(title: str = "Title"):
+def titled(title: str = "Title") -> Recognise:
     return lambda issue: issue.title == title
 
 
-def said(text: str):
+def said(text: str) -> RecogniseComment:
     return lambda comment: comment.body == text
 
 

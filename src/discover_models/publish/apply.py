@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -32,6 +30,8 @@ from discover_models.publish.plan import (
     matches,
     untouchable,
 )
+from discover_models.render.bodies import digest
+from discover_models.render.budget import length
 
 _SLACK = 256
 """Characters kept free for what composing adds."""
@@ -45,11 +45,6 @@ class Outcome:
     number: int | None
     error: str = ""
     """Why it was not made; empty when it was or needed nothing."""
-
-
-def length(text: str) -> int:
-    """Characters as UTF-16 counts them, which is never fewer than GitHub counts."""
-    return len(text.encode("utf-16-le", errors="surrogatepass")) // 2
 
 
 def snapshot(backend: Backend, numbers: Mapping[Key, int], policy: Policy) -> Snapshot:
@@ -110,7 +105,7 @@ def _make(change: Change, backend: Backend, policy: Policy, now: datetime) -> Ou
     if change.action == "close":
         fresh = backend.issue(change.number)
         if fresh is not None and decide(item, fresh, policy, now).action == "close":
-            facts = {"facts": _digest(item.facts)}
+            facts = _occasion(item, fresh)
             _comment(item.id, fresh, item.finished, facts, backend, policy, now)
     return _edit(change, change.number, item, backend, policy, now)
 
@@ -212,9 +207,11 @@ def _title(text: str) -> str:
     return line if length(line) <= TITLE_LIMIT else line[: TITLE_LIMIT // 2 - 1] + "…"
 
 
-def _digest(facts: Facts) -> str:
-    text = json.dumps(facts, sort_keys=True)
-    return hashlib.sha256(text.encode("utf-8", errors="surrogatepass")).hexdigest()[:16]
+def _occasion(item: Wanted, issue: FoundIssue) -> Facts:
+    """What tells one closing of an issue from a later one, and stays when it is tried again."""
+    section = markers.parse(issue.body)
+    written = section.written if isinstance(section, Section) else None
+    return {"facts": digest(item.facts), "since": written.isoformat() if written else ""}
 
 
 def numbers_of(outcomes: Sequence[Outcome]) -> dict[Key, int]:

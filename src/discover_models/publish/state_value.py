@@ -107,7 +107,8 @@ def from_files(files: Mapping[str, bytes]) -> PublishState:
 def unite(theirs: PublishState, ours: PublishState) -> PublishState:
     """What two runs remember as one; `theirs` was stored first.
 
-    Of two numbers for one key the lower stays, as of two issues the older one does.
+    Of two numbers for one key the lower stays, as of two issues the older one does. A slug that
+    both gave away stays with the repository in `theirs`; the other gets a new one in its next run.
     """
     same = theirs.repository.casefold() == ours.repository.casefold()
     numbers = dict(theirs.issues) if same else {}
@@ -116,12 +117,15 @@ def unite(theirs: PublishState, ours: PublishState) -> PublishState:
     manifests = dict(theirs.manifests)
     for slug, manifest in ours.manifests.items():
         stored = manifests.get(slug)
-        manifests[slug] = _united(stored, manifest) if stored else manifest
+        if stored is None:
+            manifests[slug] = manifest
+        elif stored.hf_repo_id.casefold() == manifest.hf_repo_id.casefold():
+            manifests[slug] = merge(stored, manifest, refresh=True)
     runs = [r for r in (theirs.last_complete_run, ours.last_complete_run) if r is not None]
     return PublishState(
         repository=ours.repository,
         issues=numbers,
-        slugs={**ours.slugs, **theirs.slugs},
+        slugs={**_still_free(ours.slugs, theirs), **theirs.slugs},
         last_complete_run=max(runs, default=None),
         manifests=manifests,
     )
@@ -155,11 +159,15 @@ def same_but_time(one: PublishState, two: PublishState) -> bool:
     return one.model_copy(update=update) == two.model_copy(update=update)
 
 
-def _united(stored: Manifest, ours: Manifest) -> Manifest:
-    try:
-        return merge(stored, ours, refresh=True)
-    except ManifestError:  # another model under this slug: the one that was stored first keeps it
-        return stored
+def _still_free(slugs: Mapping[str, str], stored: PublishState) -> dict[str, str]:
+    """The assignments whose slug no other repository was given first."""
+    taken = {slug: repository.casefold() for repository, slug in stored.slugs.items()}
+    taken |= {slug: m.hf_repo_id.casefold() for slug, m in stored.manifests.items()}
+    return {
+        repository: slug
+        for repository, slug in slugs.items()
+        if taken.get(slug, repository.casefold()) == repository.casefold()
+    }
 
 
 def _free(repository: str, wish: str, taken: set[str]) -> str:

@@ -150,12 +150,13 @@ def test_no_known_trick_changes_the_structure_of_a_report(text: str) -> None:
 
 @settings(max_examples=60, deadline=None)
 @given(STRINGS)
+@example("xhttps://github.com/o/r/issues/1 xwww.example.com xgh-1 x@y")
 def test_nothing_that_github_would_link_is_shown(text: str) -> None:
     body = markdown(text)
     seen = shown(body)
     assert not re.search(r"@[A-Za-z0-9]", seen), "mention"
     assert not re.search(r"#\d|(?i:gh-\d)", seen), "issue reference"
-    assert not re.search(r"(?i)https?://|www\.", seen), "address"
+    assert not re.search(r"(?i)://|www\.|mailto:\w", seen), "address"
     assert "<!--" not in body
     assert not re.search(r"(?m)^\s*::|##\[", body), "workflow command"
 

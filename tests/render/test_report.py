@@ -124,6 +124,13 @@ def test_markdown_shows_axes_trace_tests_and_permalinks() -> None:
     assert "/datasets/flashinfer-ai/flashinfer-trace/blob/" in body
 
 
+def test_definitions_with_the_same_evidence_share_it() -> None:
+    body = render_markdown([sample()], origins=ORIGINS)
+    both = "- <code>gqa_paged_decode_h8_kv1_d128_ps64</code>, <code>gqa_paged_decode_h8_kv1_d128_ps1</code>\n"  # noqa: E501 - one line
+    assert both in body
+    assert body.count("flashinfer/decode.py#L700") == 1
+
+
 def test_markdown_counts_equal_rows() -> None:
     body = render_markdown([sample()], [deferred()], origins={})
     for heading, rest in re.findall(r"^##+ .*\((\d+)\)\n\n((?:\|.*\n)+)", body, re.MULTILINE):

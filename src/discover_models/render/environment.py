@@ -50,6 +50,7 @@ def _environment(finalize: Callable[[object], Markup]) -> Environment:
         "permalink": links.permalink,
         "model_page": links.model_page,
         "place": links.place,
+        "proofs": groups.proofs,
         "served": groups.served,
         "short_note": groups.short_note,
         "sizes": groups.sizes,

@@ -40,9 +40,10 @@ def escape(value: object) -> Markup:
         return value
     line = _line(value).translate(_ENTITIES)
     line = re.sub(r"(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])", "&#95;", line)
-    line = re.sub(r"(?i)\b(https?|ftp|mailto|xmpp):", rf"\1:{_JOINER}", line)
-    line = re.sub(r"(?i)\b(www)\.", rf"\1{_JOINER}.", line)
-    line = re.sub(r"(?i)\b(gh)-(?=\d)", rf"\1-{_JOINER}", line)
+    line = line.replace("://", f":{_JOINER}//")
+    line = re.sub(r"(?i)(mailto|xmpp):", rf"\1:{_JOINER}", line)
+    line = re.sub(r"(?i)(www)\.", rf"\1{_JOINER}.", line)
+    line = re.sub(r"(?i)(gh)-(?=\d)", rf"\1-{_JOINER}", line)
     line = line.replace("::", ":&#58;")
     return Markup(re.sub(r"^( ?\d{0,9})([-+=:.)])", _entity, line))
 

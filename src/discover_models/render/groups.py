@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Literal, NamedTuple
 
+from discover_models.domain.evidence import Evidence
 from discover_models.domain.kernel import ClassifiedKernel, Inventory, Parallelism
 
 GroupKey = Literal["existing", "ready", "sgl_missing", "fi_missing", "undecided"]
@@ -16,6 +17,14 @@ class Group(NamedTuple):
 
     key: GroupKey
     kernels: tuple[ClassifiedKernel, ...]
+
+
+class Proof(NamedTuple):
+    """What supports the verdicts of some definitions alike."""
+
+    names: tuple[str, ...]
+    evidence: tuple[Evidence, ...]
+    tests: tuple[Evidence, ...]
 
 
 def group_of(kernel: ClassifiedKernel) -> GroupKey:
@@ -36,6 +45,17 @@ def groups(inventory: Inventory) -> tuple[Group, ...]:
     return tuple(
         Group(key, tuple(k for k in inventory.kernels if group_of(k) == key)) for key in GROUPS
     )
+
+
+def proofs(group: Group) -> tuple[Proof, ...]:
+    """The evidence of a group, each once for all definitions that share it."""
+    names: dict[tuple[tuple[Evidence, ...], tuple[Evidence, ...]], list[str]] = {}
+    for kernel in group.kernels:
+        evidence = tuple(dict.fromkeys(kernel.required.evidence + kernel.evidence))
+        if evidence or kernel.tests:
+            shared = names.setdefault((evidence, kernel.tests), [])
+            shared.append(kernel.required.definition_name)
+    return tuple(Proof(tuple(shared), *proof) for proof, shared in names.items())
 
 
 def sizes(kernel: ClassifiedKernel) -> str:

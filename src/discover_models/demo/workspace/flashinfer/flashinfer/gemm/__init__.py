@@ -1,0 +1,3 @@
+"""Matrix products."""
+
+from .gemm_base import mm_bf16 as mm_bf16

@@ -1,0 +1,7 @@
+"""Synthetic."""
+
+import flashinfer
+
+
+def test_rmsnorm_is_public():
+    assert callable(flashinfer.norm.rmsnorm)

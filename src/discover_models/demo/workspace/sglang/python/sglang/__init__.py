@@ -1,0 +1,1 @@
+"""Synthetic miniature of a serving engine; see the README of the demonstration."""

@@ -19,7 +19,7 @@ from discover_models.render.budget import Rows, fit
 from discover_models.render.environment import markdown
 from discover_models.render.escape import plain
 from discover_models.render.from_manifest import inventory_of, kernel_of
-from discover_models.render.groups import GROUPS, GroupKey, group_of, groups
+from discover_models.render.groups import GROUPS, GroupKey, group_of, groups, proofs
 
 FACTS_LIMIT = 12_000
 """Characters of facts by kernel; beyond that one digest stands for all of them."""
@@ -104,11 +104,12 @@ def tracking_body(manifest: Manifest, page: Page, limit: int, *, deferred: str =
     """
     inventory = inventory_of(manifest)
     found = {group.key: group.kernels for group in groups(inventory)}
+    proven = {group.key: proofs(group) for group in groups(inventory)}
     text = dump(manifest).decode("utf-8", errors="replace").replace("<", "\\u003c")
     shows_manifest = len(text) <= MANIFEST_LIMIT
     sections: list[Rows] = [("manifest", 1)] if shows_manifest else []
     for key in _IMPORTANCE:
-        sections += [(f"evidence {key}", len(found[key])), (key, len(found[key]))]
+        sections += [(f"evidence {key}", len(proven[key])), (key, len(found[key]))]
     sections.append(("unmapped", len(inventory.unmapped)))
     template = markdown().get_template("tracking_issue.md.j2")
 
@@ -116,6 +117,8 @@ def tracking_body(manifest: Manifest, page: Page, limit: int, *, deferred: str =
         return template.render(
             manifest=manifest,
             inventory=inventory,
+            found=found,
+            proofs=proven,
             requests=requests_of(manifest, page),
             last_change=last_change(manifest),
             changed=[k.definition_name for k in manifest.kernels if _changed_last(k, manifest)],

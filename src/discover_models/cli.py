@@ -4,7 +4,8 @@ import os
 import sys
 import tempfile
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -12,7 +13,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from discover_models.domain.kernel import Inventory
 from discover_models.errors import DiscoverError, UsageError
 from discover_models.progress import Progress
 from discover_models.settings import ModelRequest, OutputFormat, RunOptions, WantedOutput
@@ -160,6 +160,7 @@ def explain(
     source: SourceUrls = None,
 ) -> None:  # fmt: skip
     """The chain of one verdict, from the configuration's field to SGLang's call."""
+    from discover_models import outputs
     from discover_models.render import render_explain
 
     options = RunOptions(
@@ -176,7 +177,7 @@ def explain(
     result = _run(options)
     if result.deferred:
         raise DiscoverError(result.deferred[0].message)
-    print(render_explain(result.inventories[0], definition), end="")
+    outputs.put(render_explain(result.inventories[0], definition), None)
 
 
 def _requests(
@@ -231,17 +232,14 @@ def _demo(options: RunOptions, wanted: WantedOutput) -> None:
 
 
 def _inventory(options: RunOptions, wanted: WantedOutput) -> None:
+    from discover_models import outputs
+
     several = options.discover or len(options.models) > 1
-    if options.manifest and "{model_slug}" not in options.manifest and several:
-        raise UsageError(
-            f"--manifest {options.manifest} is one file for several models: put {{model_slug}}"
-            " into it, or use --manifest-dir"
-        )
-    if wanted.output is not None and not wanted.output.absolute().parent.is_dir():
-        raise UsageError(f"--output: the folder {wanted.output.parent} is not there")
+    outputs.check_outputs(options, wanted, several=several)
     result = _run(options)
-    _write_manifests(result.inventories, options)
-    _report(result, wanted)
+    written, failed = outputs.write_manifests(result.inventories, options, datetime.now(UTC))
+    result = replace(result, inventories=written, deferred=(*result.deferred, *failed))
+    outputs.put(_rendered(result, wanted.format), wanted.output)
     for model in result.deferred:
         print(f"{model.model_slug}: {model.message}", file=sys.stderr)
     if result.deferred and not several:
@@ -254,31 +252,13 @@ def _run(options: RunOptions) -> "RunResult":
     from discover_models.pipeline import run
 
     progress = Progress(sys.stderr)
-    result = run(options, progress.say)
-    progress.done()
+    try:
+        result = run(options, progress.say)
+    finally:
+        progress.done()
     for warning in result.warnings:
         print(f"warning: {warning}", file=sys.stderr)
     return result
-
-
-def _write_manifests(inventories: Sequence[Inventory], options: RunOptions) -> None:
-    from discover_models import manifests
-    from discover_models.domain.manifest import from_inventory
-    from discover_models.resolve import manifest_paths
-
-    now = datetime.now(UTC)
-    for item in inventories:
-        new = from_inventory(item, now.date())
-        for path in manifest_paths(item.model_slug, options, date=now.strftime("%Y%m%d")):
-            manifests.update(path, new, refresh=options.refresh, failed=item.source_errors)
-
-
-def _report(result: "RunResult", wanted: WantedOutput) -> None:
-    text = _rendered(result, wanted.format)
-    if wanted.output is None:
-        sys.stdout.write(text)
-    else:
-        wanted.output.write_text(text, "utf-8")
 
 
 def _rendered(result: "RunResult", format: OutputFormat) -> str:
@@ -296,35 +276,27 @@ def _rendered(result: "RunResult", format: OutputFormat) -> str:
 
 def main() -> None:
     """Run the command; the one place that turns errors into exit codes."""
-    sys.exit(_guarded(lambda: app(standalone_mode=False)))
+    sys.exit(_guarded(app))
 
 
 def _guarded(command: Callable[[], object]) -> int:
     """The exit code: expected errors are one sentence, everything else is a bug with its trace."""
-    import click
-
     try:
-        code = command()
-        return code if isinstance(code, int) else 0
+        command()
+    except SystemExit as stop:  # --help, a wrong option, an exit code of ours, Ctrl-C
+        return stop.code if isinstance(stop.code, int) else EXIT_BUG
     except UsageError as error:
         return _say(error, EXIT_USAGE)
     except DiscoverError as error:
         return _say(error, EXIT_FAILED)
-    except click.exceptions.Exit as stop:
-        return stop.exit_code
-    except click.ClickException as error:
-        error.show()
-        return error.exit_code
-    except (KeyboardInterrupt, click.Abort):
+    except KeyboardInterrupt:
         return EXIT_INTERRUPTED
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
     except Exception:
         traceback.print_exc()
         print("This is a bug in discover-models; please report it with the lines above.",
               file=sys.stderr)  # fmt: skip
         return EXIT_BUG
+    return 0
 
 
 def _say(error: DiscoverError, code: int) -> int:

@@ -1,13 +1,11 @@
 """The command line: turns arguments into a `RunOptions`, and an outcome into an exit code."""
 
+from __future__ import annotations
+
 import os
 import sys
-import tempfile
-import traceback
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime
-from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,10 +13,17 @@ import typer
 
 from discover_models.errors import DiscoverError, UsageError
 from discover_models.progress import Progress
-from discover_models.settings import ModelRequest, OutputFormat, RunOptions, WantedOutput
-from discover_models.sources.since import parse_since
+from discover_models.settings import (
+    ModelRequest,
+    OutputFormat,
+    RunOptions,
+    WantedOutput,
+    cache_folder,
+)
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # the command line answers --help without them
+    from datetime import datetime
+
     from discover_models.pipeline import RunResult
 
 app = typer.Typer(
@@ -68,6 +73,12 @@ Configs = Annotated[
     typer.Option(metavar="DIR", rich_help_panel=_SOURCES,
                  help="Folder of ORG/MODEL/config.json, looked up before the Hub."),
 ]  # fmt: skip
+CacheDir = Annotated[
+    str,
+    typer.Option(metavar="DIR", rich_help_panel=_SOURCES, envvar="DISCOVER_MODELS_CACHE",
+                 help="Where what was read of the repositories is kept for the next run; 'none'"
+                      " to keep nothing.  [default: discover-models in the user's cache folder]"),
+]  # fmt: skip
 SourceUrls = Annotated[
     list[str] | None,
     typer.Option("--source", metavar="NAME=URL[@REVISION]", rich_help_panel=_SOURCES,
@@ -77,6 +88,8 @@ SourceUrls = Annotated[
 
 def _version(wanted: bool) -> None:
     if wanted:
+        from importlib import metadata
+
         print(metadata.version("discover-models"))
         raise typer.Exit
 
@@ -102,6 +115,7 @@ def inventory(
         help="Coverage document whose models --discover leaves out.")] = Path(
             "docs/model_coverage.mdx"),
     source: SourceUrls = None,
+    cache_dir: CacheDir = "",
     demo: Annotated[bool, typer.Option("--demo", rich_help_panel=_SOURCES,
         help="Run on a small synthetic workspace inside the package.")] = False,
     manifest: Annotated[str, typer.Option(metavar="FILE", rich_help_panel=_RESULT,
@@ -125,7 +139,7 @@ def inventory(
     options = RunOptions(
         models=_requests(model_name, hf_repo_id, models, none_needed=demo or discover),
         discover=discover,
-        since=parse_since(since, datetime.now(UTC)) if discover else None,
+        since=_moment(since) if discover else None,
         coverage_doc=coverage_doc,
         manifest=manifest,
         manifest_dir=manifest_dir,
@@ -136,6 +150,7 @@ def inventory(
         sources=tuple(source or ()),
         offline=offline,
         configs=configs,
+        cache_dir=cache_folder(cache_dir),
         hub_endpoint=os.environ.get("HF_ENDPOINT"),
         hub_token=os.environ.get("HF_TOKEN"),
     )
@@ -158,6 +173,7 @@ def explain(
     offline: Offline = False,
     configs: Configs = None,
     source: SourceUrls = None,
+    cache_dir: CacheDir = "",
 ) -> None:  # fmt: skip
     """The chain of one verdict, from the configuration's field to SGLang's call."""
     from discover_models import outputs
@@ -171,6 +187,7 @@ def explain(
         sources=tuple(source or ()),
         offline=offline,
         configs=configs,
+        cache_dir=cache_folder(cache_dir),
         hub_endpoint=os.environ.get("HF_ENDPOINT"),
         hub_token=os.environ.get("HF_TOKEN"),
     )
@@ -197,6 +214,14 @@ def _requests(
     )
 
 
+def _moment(since: str) -> datetime:
+    from datetime import UTC, datetime
+
+    from discover_models.sources.since import parse_since
+
+    return parse_since(since, datetime.now(UTC))
+
+
 def _model_list(path: Path) -> tuple[ModelRequest, ...]:
     """The lines ``[slug] ORG/MODEL``; blank lines and comments are skipped."""
     try:
@@ -217,21 +242,27 @@ def _model_list(path: Path) -> tuple[ModelRequest, ...]:
 
 
 def _demo(options: RunOptions, wanted: WantedOutput) -> None:
+    import tempfile
+
     from discover_models import demo
 
     with tempfile.TemporaryDirectory(prefix="discover-models-demo-") as folder:
         print(demo.NOTICE, file=sys.stderr)
         everything = tuple(ModelRequest(hf_repo_id=repo_id) for repo_id in demo.MODELS)
-        synthetic = {
-            "workspace": demo.prepare(Path(folder)),
-            "configs": demo.CONFIGS,
-            "offline": True,
-            "models": options.models or everything,
-        }
-        _inventory(options.model_copy(update=synthetic), wanted)
+        synthetic = replace(
+            options,
+            workspace=demo.prepare(Path(folder)),
+            configs=demo.CONFIGS,
+            offline=True,
+            cache_dir=None,
+            models=options.models or everything,
+        )
+        _inventory(synthetic, wanted)
 
 
 def _inventory(options: RunOptions, wanted: WantedOutput) -> None:
+    from datetime import UTC, datetime
+
     from discover_models import outputs
 
     several = options.discover or len(options.models) > 1
@@ -248,7 +279,7 @@ def _inventory(options: RunOptions, wanted: WantedOutput) -> None:
         raise typer.Exit(EXIT_SOME_FAILED)
 
 
-def _run(options: RunOptions) -> "RunResult":
+def _run(options: RunOptions) -> RunResult:
     from discover_models.pipeline import run
 
     progress = Progress(sys.stderr)
@@ -261,7 +292,7 @@ def _run(options: RunOptions) -> "RunResult":
     return result
 
 
-def _rendered(result: "RunResult", format: OutputFormat) -> str:
+def _rendered(result: RunResult, format: OutputFormat) -> str:
     from discover_models import render
 
     models = (result.inventories, result.deferred)
@@ -292,6 +323,8 @@ def _guarded(command: Callable[[], object]) -> int:
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
     except Exception:
+        import traceback
+
         traceback.print_exc()
         print("This is a bug in discover-models; please report it with the lines above.",
               file=sys.stderr)  # fmt: skip
@@ -302,7 +335,3 @@ def _guarded(command: Callable[[], object]) -> int:
 def _say(error: DiscoverError, code: int) -> int:
     print(f"discover-models: {error}", file=sys.stderr)
     return code
-
-
-if __name__ == "__main__":
-    main()

@@ -130,6 +130,22 @@ def discover(
     )
 
 
+def settle(found: Discovery, resolved: Iterable[Candidate], titles: Sequence[str]) -> Discovery:
+    """The discovery with its candidates resolved: now known ones may be tracked, or one model."""
+    candidates: dict[str, Candidate] = {}
+    tracked = {item.name: item for item in found.tracked}
+    for item in resolved:
+        repo_id = item.hf_repo_id
+        title = tracked_title(repo_id, titles) if repo_id else None
+        if repo_id and title is not None:
+            tracked[repo_id] = TrackedCandidate(name=repo_id, title=title)
+            continue
+        key = (repo_id or f"{item.origin} {item.name}").casefold()
+        candidates[key] = _merged(candidates[key], item) if key in candidates else item
+    update = {"candidates": tuple(candidates.values()), "tracked": tuple(tracked.values())}
+    return found.model_copy(update=update)
+
+
 class _Skip:
     """A skipped thing among candidates."""
 

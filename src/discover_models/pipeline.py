@@ -11,6 +11,7 @@ from discover_models.discovery import (
     discover,
     group_variants,
     kernel_keys,
+    settle,
     with_hints,
 )
 from discover_models.discovery import resolve as resolve_candidate
@@ -25,18 +26,18 @@ from discover_models.requirements import requirements
 from discover_models.resolve import KnownModels, known_groups, resolve
 from discover_models.settings import ModelRequest, RunOptions
 from discover_models.slugs import distinct_slugs
+from discover_models.sources.answers import FlashInferAnswers, SglangAnswers
+from discover_models.sources.cache import DiskCache
 from discover_models.sources.class_defaults import text_defaults
 from discover_models.sources.config_defaults import ConfigDefaults, ConfigLookup
 from discover_models.sources.config_file import ConfigFile, check_language_model, read_local
 from discover_models.sources.cookbook import Cookbook, parallelism_for, read_cookbook
 from discover_models.sources.coverage_doc import read_tracked
 from discover_models.sources.dataset import DatasetIndex
-from discover_models.sources.flashinfer import FlashInferIndex
-from discover_models.sources.hub import HubClient
+from discover_models.sources.hub_access import Hub, HubOnDemand
 from discover_models.sources.novelties import read_novelties
-from discover_models.sources.pages import CookbookPage
+from discover_models.sources.pages import CookbookPages, read_pages
 from discover_models.sources.registered import registered_names
-from discover_models.sources.sglang import SglangIndex
 from discover_models.sources.sglang_configs import SglangConfigs
 from discover_models.sources.source_spec import SourceName, merge_sources
 from discover_models.sources.workspace import RepoState, Workspace
@@ -56,11 +57,19 @@ class World:
 
     sources: Sources
     cookbook: Cookbook
+    pages: CookbookPages
+    """SGLang's own cookbook."""
     libraries: tuple[ConfigLookup, ...]
     repositories: Mapping[SourceName, RepoState]
     origins: Mapping[str, str]
-    hub: HubClient | None
+    hub: Hub | None
     configs: Path | None
+
+    def save(self) -> None:
+        """Keep for the next run what was read in this one."""
+        for source in (self.sources.flashinfer, self.sources.sglang):
+            if isinstance(source, FlashInferAnswers | SglangAnswers):
+                source.save()
 
     @property
     def repo_shas(self) -> dict[str, str]:
@@ -126,6 +135,7 @@ def _inventories(
             models.append(_kernels_of(file.hf_repo_id, architecture))
         except (ConfigError, SourceError) as error:
             deferred.append(_deferred(slug, target.hf_repo_id, error))
+    world.save()
     groups = group_variants(models, known_groups(options, slugs))
     return tuple(_grouped(inventory, groups) for inventory in inventories), tuple(deferred)
 
@@ -157,19 +167,17 @@ def _discover(workspace: Workspace, world: World, options: RunOptions, say: Say)
         compared=new.compared,
         errors=new.errors if tracked else {**new.errors, "coverage document": unread},
     )
-    resolver = _Resolver(world, new.pages)
-    return found.model_copy(
-        update={"candidates": tuple(resolver.resolve(c) for c in found.candidates)}
-    )
+    resolver = _Resolver(world)
+    return settle(found, map(resolver.resolve, found.candidates), titles)
 
 
 class _Resolver:
     """Finds candidates' repositories, asking for each configuration once."""
 
-    def __init__(self, world: World, pages: Iterable[CookbookPage]) -> None:
+    def __init__(self, world: World) -> None:
         self._world = world
         self._listed = [(model.model_path, "cookbook") for model in world.cookbook.models]
-        self._listed += [(c.model_path, "page") for page in pages for c in page.configurations]
+        self._listed += [(repo_id, "page") for page in world.pages.pages for repo_id in page.served]
         self._configs: dict[str, Mapping[str, Any] | None] = {}
         self._registered: frozenset[str] | None = None
         self._checkpoints: dict[str, str] | None = None
@@ -246,13 +254,17 @@ def open_world(workspace: Workspace, options: RunOptions) -> World:
     if isinstance(dataset, SourceError):
         raise dataset
     transformers = ConfigDefaults.load()
+    cache = DiskCache(options.cache_dir / "indexes") if options.cache_dir is not None else None
     return World(
         sources=Sources(
             dataset=dataset,
-            flashinfer=_opened(states["flashinfer"], FlashInferIndex.open),
-            sglang=_opened(states["sglang"], SglangIndex.open),
+            flashinfer=_opened(
+                states["flashinfer"], lambda path, at: FlashInferAnswers(path, at, cache)
+            ),
+            sglang=_opened(states["sglang"], lambda path, at: SglangAnswers(path, at, cache)),
         ),
         cookbook=_cookbook(states["sgl-cookbook"]),
+        pages=_pages(states["sglang"]),
         libraries=(transformers, *_sglang_configs(states["sglang"], transformers)),
         repositories=states,
         origins={name: _origin(workspace, name) for name in states},
@@ -290,6 +302,10 @@ def _cookbook(state: RepoState) -> Cookbook:
     return read_cookbook(state.path)
 
 
+def _pages(state: RepoState) -> CookbookPages:
+    return read_pages(state.path) if state.usable else CookbookPages()
+
+
 def _sglang_configs(state: RepoState, transformers: ConfigDefaults) -> Iterable[ConfigLookup]:
     """SGLang's own configuration classes, as far as its checkout has them."""
     if state.usable:
@@ -299,8 +315,8 @@ def _sglang_configs(state: RepoState, transformers: ConfigDefaults) -> Iterable[
             return
 
 
-def _hub(options: RunOptions) -> HubClient:
-    return HubClient(
+def _hub(options: RunOptions) -> Hub:
+    return HubOnDemand(
         cache_dir=options.hub_cache.expanduser(),
         endpoint=options.hub_endpoint,
         token=options.hub_token,
@@ -315,7 +331,7 @@ def _configurations(repo_ids: list[str], world: World) -> dict[str, ConfigFile |
         if local is not None:
             found[repo_id] = local
     missing = [repo_id for repo_id in repo_ids if repo_id not in found]
-    if world.hub is not None:
+    if world.hub is not None and missing:
         return found | world.hub.fetch_many(missing)
     for repo_id in missing:
         where = f"below {world.configs}" if world.configs else "without --configs"
@@ -381,6 +397,7 @@ def _parallelism(
             for ep in options.ep or (1,)
         ), ()
     entries = [c for model in world.cookbook.models for c in model.configurations]
+    entries += [c for page in world.pages.pages for c in page.configurations]
     sizes, relation = parallelism_for(repo_id, entries)
     if not sizes:
         return DEFAULT_PARALLELISM, _cookbook_notes(world)

@@ -1,7 +1,7 @@
 """Which repository a model name means."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from discover_models import manifests
@@ -11,9 +11,9 @@ from discover_models.errors import ConfigError, DiscoverError, ManifestError, Us
 from discover_models.settings import ModelRequest, RunOptions
 from discover_models.slugs import check_slug, slug_of
 from discover_models.sources.config_defaults import ConfigDefaults
-from discover_models.sources.config_file import check_language_model, check_repo_id
+from discover_models.sources.config_file import ConfigFile, check_language_model, check_repo_id
 from discover_models.sources.cookbook import Cookbook
-from discover_models.sources.hub import HubClient
+from discover_models.sources.hub_access import Hub
 
 _CONFIRMED_AT_MOST = 8
 """Hits of one name that are looked into; each costs two or three requests."""
@@ -27,7 +27,7 @@ class KnownModels:
 
     cookbook: Cookbook
     configs: Path | None
-    hub: HubClient | None
+    hub: Hub | None
 
 
 def resolve(request: ModelRequest, known: KnownModels, options: RunOptions) -> ModelRequest:
@@ -39,17 +39,17 @@ def resolve(request: ModelRequest, known: KnownModels, options: RunOptions) -> M
     if request.slug:
         check_slug(request.slug)
     if request.hf_repo_id:
-        return request.model_copy(update={"hf_repo_id": check_repo_id(request.hf_repo_id)})
+        return replace(request, hf_repo_id=check_repo_id(request.hf_repo_id))
     for place, candidates in _places(request.slug, known, options):
         found = sorted(set(candidates))
         if len(found) == 1:
-            return request.model_copy(update={"hf_repo_id": found[0]})
+            return replace(request, hf_repo_id=found[0])
         if found:
             raise UsageError(
                 f"{request.slug!r} is the name of several repositories in {place}:"
                 f" {', '.join(found)}; choose one with --hf-repo-id"
             )
-    return request.model_copy(update={"hf_repo_id": _on_the_hub(request.slug, known.hub)})
+    return replace(request, hf_repo_id=_on_the_hub(request.slug, known.hub))
 
 
 def _places(
@@ -106,7 +106,7 @@ def _from_configs(slug: str, configs: Path | None) -> Iterator[str]:
                 yield f"{folder.parent.name}/{folder.name}"
 
 
-def _on_the_hub(slug: str, hub: HubClient | None) -> str:
+def _on_the_hub(slug: str, hub: Hub | None) -> str:
     """The one repository of that name on the Hub, else of that name but for tuning and date.
 
     A hit counts unless its own files say that it is no language model; other names are only
@@ -126,7 +126,8 @@ def _on_the_hub(slug: str, hub: HubClient | None) -> str:
     exact = [hit for hit in hits if slug_of(hit) == slug]
     plain = [hit for hit in hits if slug in plain_slugs(hit) and hit not in exact]
     for candidates in (exact, plain):
-        confirmed = [hit for hit in candidates[:_CONFIRMED_AT_MOST] if _may_be_model(hit, hub)]
+        files = hub.fetch_many(candidates[:_CONFIRMED_AT_MOST])
+        confirmed = [hit for hit, file in files.items() if _may_be_model(file)]
         if len(confirmed) == 1:
             return confirmed[0]
         if confirmed:
@@ -140,11 +141,12 @@ def _on_the_hub(slug: str, hub: HubClient | None) -> str:
     )
 
 
-def _may_be_model(repo_id: str, hub: HubClient) -> bool:
-    """Whether the configuration is a language model's, or can't be seen (a gated repository)."""
+def _may_be_model(found: ConfigFile | ConfigError) -> bool:
+    """Whether it is a language model's configuration, or can't be seen (a gated repository)."""
+    if isinstance(found, ConfigError):
+        return found.reason not in _NO_MODEL
     try:
-        found = hub.fetch(repo_id)
         check_language_model(found.config or {}, ConfigDefaults.load())
-    except ConfigError as error:
-        return error.reason not in _NO_MODEL
+    except ConfigError:
+        return False
     return found.config is not None

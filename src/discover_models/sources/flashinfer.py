@@ -41,6 +41,8 @@ from discover_models.sources.trace_templates import Template, TraceTemplates
 
 _ROOTS = ("flashinfer", "python/flashinfer")
 _TEST_FOLDERS = ("tests", "python/tests")
+SEARCHED = (*_ROOTS, *_TEST_FOLDERS)
+"""Where the Python files are that an answer can rest on."""
 _NOT_API = ("experimental", "data", "testing", "trace")
 """Parts of the package that offer no supported API: what FlashInfer calls experimental, vendored
 sources, helpers for its tests, templates."""

@@ -108,6 +108,7 @@ def run(options: RunOptions, say: Say) -> RunResult:
         known = KnownModels(world.cookbook, options.configs, world.hub)
         targets = [resolve(request, known, options) for request in options.models]
         targets += _new_targets(discovery, targets)
+        targets = list(dict.fromkeys(targets))
         inventories, deferred = _inventories(targets, world, options, say)
     return RunResult(inventories, deferred, world.origins, _warnings(world), discovery)
 
@@ -132,7 +133,7 @@ def _inventories(
             architecture = architecture_of(file, world.libraries)
             inventories.append(_inventory(slug, file, architecture, world, options))
             models.append(_kernels_of(file.hf_repo_id, architecture))
-        except ConfigError as error:
+        except (ConfigError, SourceError) as error:
             deferred.append(_deferred(slug, target.hf_repo_id, error))
     world.save()
     groups = group_variants(models, known_groups(options, slugs))
@@ -238,6 +239,8 @@ def _workspace(options: RunOptions, say: Say) -> Workspace:
             f"the workspace {options.workspace} is not there: run without --offline to clone the"
             " repositories into it, or name another one with --workspace"
         )
+    if options.configs is not None and not options.configs.is_dir():
+        raise UsageError(f"--configs: the folder {options.configs} is not there")
     return Workspace(options.workspace, offline=options.offline, say=say)
 
 
@@ -247,11 +250,14 @@ def open_world(workspace: Workspace, options: RunOptions) -> World:
     if not any(state.usable for state in states.values()):
         reasons = "; ".join(state.error for state in states.values())
         raise UsageError(f"{options.workspace} holds none of the repositories: {reasons}")
+    dataset = _opened(states["flashinfer-trace"], DatasetIndex.open)
+    if isinstance(dataset, SourceError):
+        raise dataset
     transformers = ConfigDefaults.load()
     cache = DiskCache(options.cache_dir / "indexes") if options.cache_dir is not None else None
     return World(
         sources=Sources(
-            dataset=_opened(states["flashinfer-trace"], DatasetIndex.open),
+            dataset=dataset,
             flashinfer=_opened(
                 states["flashinfer"], lambda path, at: FlashInferAnswers(path, at, cache)
             ),
@@ -377,11 +383,17 @@ def architecture_of(file: ConfigFile, libraries: tuple[ConfigLookup, ...]) -> Ar
 def _parallelism(
     repo_id: str, world: World, options: RunOptions
 ) -> tuple[tuple[Parallelism, ...], tuple[str, ...]]:
-    """The given sizes, each with each; else the cookbook's; else one GPU."""
-    if options.tp or options.ep:
+    """The given sizes, each with each; else the cookbook's; else one GPU.
+
+    An expert parallel size alone brings the smallest tensor parallel size that SGLang takes it
+    with, which is the same.
+    """
+    if options.ep and not options.tp:
+        return tuple(Parallelism(tp=ep, ep=ep, source="--ep") for ep in options.ep), ()
+    if options.tp:
         return tuple(
             Parallelism(tp=tp, ep=ep, source="--tp/--ep")
-            for tp in options.tp or (1,)
+            for tp in options.tp
             for ep in options.ep or (1,)
         ), ()
     entries = [c for model in world.cookbook.models for c in model.configurations]
@@ -401,13 +413,14 @@ def _cookbook_notes(world: World) -> tuple[str, ...]:
     )
 
 
-def _deferred(slug: str, repo_id: str, error: ConfigError) -> Deferred:
+def _deferred(slug: str, repo_id: str, error: ConfigError | SourceError) -> Deferred:
+    reason = error.reason if isinstance(error, ConfigError) else "source"
     return Deferred(
         model_slug=slug,
         hf_repo_id=repo_id,
-        reason=error.reason,
+        reason=reason,
         message=str(error),
-        skipped=error.reason == "not_a_language_model",
+        skipped=reason == "not_a_language_model",
     )
 
 

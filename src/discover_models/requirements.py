@@ -40,10 +40,12 @@ def requirements(architecture: Architecture, parallelism: Iterable[Parallelism])
         reason = refusal(architecture, sizes)
         if reason:
             refused.append(f"{describe(sizes)} ({sizes.source}): {reason}")
-            continue
-        for item in _needs(architecture, sizes):
+        # What no size changes is needed all the same.
+        for item in _needs(architecture, Parallelism() if reason else sizes):
             if isinstance(item, Unmapped):
                 unmapped[item] = None
+                continue
+            if reason and item.sharded:
                 continue
             kernel = _required(item, sizes)
             layers.setdefault(kernel.definition_name, set()).update(item.layers or ())

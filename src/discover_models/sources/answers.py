@@ -6,6 +6,7 @@ as long as these files do. The index itself is opened when a question comes that
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterable
 from functools import cached_property
 from pathlib import Path
@@ -144,6 +145,13 @@ class FlashInferAnswers:
             lambda: self._index.find(api, template_hint=template_hint),
         )
 
+    def aliases(self, api: str, names: Iterable[str]) -> tuple[str, ...]:
+        asked = tuple(names)
+        digest = hashlib.sha256(" ".join(asked).encode()).hexdigest()
+        return self._answers.ask(
+            f"aliases {api} {digest}", _TEXTS, lambda: self._index.aliases(api, asked)
+        )
+
     def cites(self, path: str, text: str) -> Evidence | None:
         return self._answers.ask(
             f"cites {self._file(path)} {text}", _LINE, lambda: self._index.cites(path, text)
@@ -178,6 +186,9 @@ class SglangAnswers:
         self._answers = Answers("sglang", key, commit, cache)
         if not self._answers.any:
             _ = self._index
+
+    def used_names(self) -> tuple[str, ...]:
+        return self._answers.ask("used names", _TEXTS, lambda: self._index.used_names())
 
     def calls(self, api: str, aliases: Iterable[str] = ()) -> CallLookup:
         names = tuple(aliases)

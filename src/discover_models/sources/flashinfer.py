@@ -15,7 +15,7 @@ not split by routing cover every routing.
 import ast
 import re
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cached_property
 from pathlib import Path
 
@@ -103,6 +103,13 @@ class FlashInferIndex:
         if experimental is not None:
             return self._absent_experimental(api, experimental)
         return self._present(api, resolved, called, template_hint)
+
+    def aliases(self, api: str, names: Iterable[str]) -> tuple[str, ...]:
+        """Those of the dotted names that mean the same object as `api`, without itself."""
+        key = self._key(api)
+        if key is None:
+            return ()
+        return tuple(name for name in names if name != api and self._key(name) == key)
 
     def cites(self, path: str, text: str) -> Evidence | None:
         """The first line of a file that contains `text`, for example of a header with a limit.

@@ -150,6 +150,8 @@ class Moe(Frozen):
     """Width that experts work on where it is not the hidden size."""
     dense_beside: Dim | None = None
     """Width of a dense MLP that runs in the same layer."""
+    activation: str = "silu"
+    """As the configuration names it: ``silu``, ``swigluoai``, ``relu2``, ``situ``, …"""
     quantization: str = "bf16"
     """How the experts are stored: ``bf16 fp8_block fp8_per_tensor nvfp4 mxfp4 int4 …``."""
 

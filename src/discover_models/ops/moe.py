@@ -72,7 +72,44 @@ FP8_PER_TENSOR = KernelSpec(
     op_type="moe",
     apis=("flashinfer.fused_moe.trtllm_fp8_per_tensor_scale_moe",),
 )
+MXINT4 = KernelSpec(
+    key="trtllm_mxint4_block_scale_moe",
+    op_type="moe",
+    apis=("flashinfer.fused_moe.trtllm_mxint4_block_scale_moe",),
+)
+_MXFP4_NAMES = {"renorm": "renormalize_routing"}
+"""Where FlashInfer's FP4 template calls a routing otherwise than the dataset."""
+MXFP4 = {
+    routing: KernelSpec(
+        key=f"moe_fp4_block_scale_{_MXFP4_NAMES.get(routing, routing)}",
+        op_type="moe",
+        apis=("flashinfer.fused_moe.trtllm_fp4_block_scale_moe",),
+        traced_as=routing,
+        requires=(_ENUM, f"{member} = "),
+    )
+    for routing, member in _ROUTINGS.items()
+}
+MXFP4_ROUTED = KernelSpec(
+    key="trtllm_fp4_block_scale_routed_moe_mxfp4",
+    op_type="moe",
+    apis=("flashinfer.fused_moe.trtllm_fp4_block_scale_routed_moe",),
+)
+_ACTIVATIONS = {
+    "silu": 3,
+    "swish": 3,
+    "swigluoai": 3,
+    "gelu": 4,
+    "relu2": 6,
+    "gelu_pytorch_tanh": 8,
+    "situ": 10,
+}
+"""Activation → number in FlashInfer's `ActivationType` (flashinfer/tllm_enums.py)."""
+_PRE_ROUTED = ("situ",)
+"""Activations for which SGLang routes first and calls the routed kernel (sglang
+python/sglang/srt/layers/moe/moe_runner/flashinfer_trtllm.py)."""
+_ROUTING_UNDECIDED = "the fields don't decide how tokens are routed to experts"
 _BY_QUANTIZATION = {
+    "mxint4": (MXINT4,),
     "nvfp4": (FP4_BLOCK_SCALE, FP4_BLOCK_SCALE_ROUTED),
     "fp8_per_tensor": (FP8_PER_TENSOR,),
 }
@@ -87,6 +124,9 @@ class MoeFamily:
         FP4_BLOCK_SCALE,
         FP4_BLOCK_SCALE_ROUTED,
         FP8_PER_TENSOR,
+        MXINT4,
+        *MXFP4.values(),
+        MXFP4_ROUTED,
     )
 
     def needs(
@@ -102,6 +142,9 @@ def _needs(
 ) -> Iterator[Need | Unmapped]:
     if moe.quantization in ("bf16", "fp8_block"):
         yield _fp8_block_scale(group, moe, architecture, parallelism)
+        return
+    if moe.quantization == "mxfp4":
+        yield _mxfp4(group, moe, architecture, parallelism)
         return
     specs = _BY_QUANTIZATION.get(moe.quantization)
     if specs is None:
@@ -131,9 +174,8 @@ def _fp8_block_scale(
 ) -> Need | Unmapped:
     spec = FP8_BLOCK_SCALE.get(moe.routing or "")
     if spec is None:
-        why = "the fields don't decide how tokens are routed to experts"
         unnamed = f"FlashInfer has no name for the routing {moe.routing}"
-        return Unmapped(what="moe", reason=unnamed if moe.routing else why)
+        return Unmapped(what="moe", reason=unnamed if moe.routing else _ROUTING_UNDECIDED)
     groups, axes = "", dict[str, Dim]()
     if moe.routing == "ds_routing" and moe.n_group is not None and moe.topk_group is not None:
         groups = "_ng{n_group}_kg{topk_group}"
@@ -156,6 +198,44 @@ def _fp8_block_scale(
         notes=("the checkpoint is BF16; this is its FP8 block-scale variant",)
         if moe.quantization == "bf16"
         else (),
+    )
+
+
+def _mxfp4(
+    group: LayerGroup, moe: Moe, architecture: Architecture, parallelism: Parallelism
+) -> Need | Unmapped:
+    """The name that FlashInfer's FP4 template gives; its routed one has no width of the experts.
+
+    A routing that the kernel does not know leaves the routed kernel, which takes chosen experts.
+    """
+    activation = _ACTIVATIONS.get(moe.activation)
+    if activation is None:
+        return Unmapped(
+            what="moe", reason=f"FlashInfer has no number for the activation {moe.activation!r}"
+        )
+    if moe.routing is None:
+        return Unmapped(what="moe", reason=_ROUTING_UNDECIDED)
+    spec = MXFP4.get(moe.routing)
+    routed = spec is None or moe.activation in _PRE_ROUTED
+    axes = {
+        "top_k": moe.top_k,
+        "num_local_experts": _local_experts(moe, parallelism),
+        "hidden_size": moe.latent or architecture.hidden_size,
+        "activation_type": Dim(value=activation, expression=f"ActivationType of {moe.activation}"),
+    }
+    if spec is None or routed:
+        name = "trtllm_fp4_block_scale_routed_moe_topk{top_k}_e{num_local_experts}_h{hidden_size}"
+    else:
+        name = spec.key + "_topk{top_k}_e{num_local_experts}_h{hidden_size}_i{intermediate_size}"
+        axes["intermediate_size"] = moe.intermediate
+    return Need(
+        spec=MXFP4_ROUTED if spec is None or routed else spec,
+        name=name + "_act{activation_type}",
+        axes=axes,
+        used_for="experts",
+        layers=group.layers,
+        sharded=True,
+        variant="mxfp4",
     )
 
 

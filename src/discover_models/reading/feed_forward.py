@@ -29,8 +29,11 @@ def _dense_width(fields: Fields) -> Dim:
 
 
 def _gated(fields: Fields, traits: Traits | None) -> bool:
-    activation = fields.text("mlp_hidden_act", "hidden_act", "hidden_activation")
-    return (traits is None or traits.gated) and activation not in _UNGATED
+    return (traits is None or traits.gated) and _activation(fields) not in _UNGATED
+
+
+def _activation(fields: Fields) -> str | None:
+    return fields.text("mlp_hidden_act", "hidden_act", "hidden_activation", "activation_function")
 
 
 def _moe(fields: Fields, traits: Traits | None, quantization: str) -> Moe:
@@ -46,6 +49,7 @@ def _moe(fields: Fields, traits: Traits | None, quantization: str) -> Moe:
         shared_intermediate=_shared_width(fields, traits, width),
         shared_gate=bool(traits and traits.shared_gate),
         latent=fields.maybe_dim("moe_latent_size", "routed_expert_hidden_size"),
+        activation=_activation(fields) or "silu",
         quantization=quantization,
     )
 
@@ -82,6 +86,8 @@ def _routing(fields: Fields, traits: Traits | None) -> str | None:
         return traits.routing
     scores = fields.text("scoring_func", "moe_router_activation_func", "score_function")
     grouped = fields.maybe_dim("n_group", "num_expert_group") is not None
+    if scores not in (None, "sigmoid", "softmax"):
+        return f"{scores}_routing"
     if scores == "sigmoid" or fields.text("topk_method") == "noaux_tc":
         return _sigmoid_routing(fields, grouped=grouped)
     if scores == "softmax" or (scores is None and traits is not None and traits.softmax_scores):

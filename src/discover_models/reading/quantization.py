@@ -111,7 +111,7 @@ def _modelopt(section: Mapping[str, object]) -> Quantization:
     excluded = _words(section, "exclude_modules", "ignore")
     algorithm = str(section.get("quant_algo") or "")
     layers = section.get("quantized_layers")
-    if isinstance(layers, dict):
+    if isinstance(layers, dict) and layers:
         named = cast("dict[str, object]", layers)
         return Quantization(
             "mixed", tuple((name, _module_kind(value)) for name, value in named.items()), excluded
@@ -147,7 +147,8 @@ def _group_kind(section: Mapping[str, object], group: object) -> str:
         return {"block": "fp8_block", "tensor": "fp8_per_tensor"}.get(
             str(strategy), f"fp8_per_{strategy}"
         )
-    return f"{kind}{bits}"
+    group = details.get("group_size")
+    return "mxint4" if (kind, bits, group) == ("int", 4, 32) else f"{kind}{bits}"
 
 
 def _words(section: Mapping[str, object], *keys: str) -> tuple[str, ...]:

@@ -132,9 +132,9 @@ def _changed(git: Git, base: str, head: str, folder: str, ending: str) -> tuple[
 
 
 def _texts(git: Git, oids: Iterable[str | None]) -> dict[str, str]:
-    """Contents by object id; bytes that are no UTF-8 are replaced."""
+    """Contents by object id, without byte order marks; bytes that are no UTF-8 are replaced."""
     blobs = read_blobs(git, (oid for oid in oids if oid is not None))
-    return {oid: content.decode("utf-8", "replace") for oid, content in blobs.items()}
+    return {oid: content.decode("utf-8-sig", "replace") for oid, content in blobs.items()}
 
 
 def new_registrations(git: Git, base: str, head: str) -> NewRegistrations:

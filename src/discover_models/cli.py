@@ -8,14 +8,24 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from discover_models.domain.kernel import Deferred, Inventory
 from discover_models.errors import DiscoverError, UsageError
 from discover_models.progress import Progress
-from discover_models.settings import ModelRequest, OutputFormat, RunOptions, WantedOutput
+from discover_models.settings import (
+    AuditFormat,
+    AuditOptions,
+    ModelRequest,
+    OutputFormat,
+    RunOptions,
+    WantedOutput,
+)
+
+if TYPE_CHECKING:
+    from discover_models.audit.findings import Report
 
 app = typer.Typer(
     add_completion=True,
@@ -163,6 +173,58 @@ def explain(
     if deferred:
         raise DiscoverError(deferred[0].message)
     print(render_explain(inventories[0], definition), end="")
+
+
+@app.command()
+def audit(
+    coverage_doc: Annotated[Path, typer.Option(metavar="FILE",
+        help="The coverage document.")] = Path("docs/model_coverage.mdx"),
+    complete_dataset: Annotated[bool, typer.Option("--complete-dataset",
+        help="The dataset is all there is: what has no workloads there has none.")] = False,
+    workspace: WorkspaceDir = Path("tmp"),
+    offline: Offline = False,
+    configs: Configs = None,
+    source: SourceUrls = None,
+    format: Annotated[AuditFormat, typer.Option(rich_help_panel=_RESULT,
+        help="For people, for programs, or as annotations on a pull request.")] = "text",
+    patch: Annotated[Path | None, typer.Option(metavar="FILE", rich_help_panel=_RESULT,
+        help="Write what 'git apply' needs to put the mistakes right; empty without any.")] = None,
+) -> None:  # fmt: skip
+    """Check the coverage document; exit code 1 when something is wrong in it."""
+    from discover_models.audit.run import run_audit
+
+    if patch is not None and not patch.absolute().parent.is_dir():
+        raise UsageError(f"--patch: the folder {patch.parent} is not there")
+    reading = RunOptions(
+        workspace=workspace,
+        sources=tuple(source or ()),
+        offline=offline,
+        configs=configs,
+        hub_endpoint=os.environ.get("HF_ENDPOINT"),
+        hub_token=os.environ.get("HF_TOKEN"),
+    )
+    options = AuditOptions(document=coverage_doc, complete=complete_dataset, reading=reading)
+    progress = Progress(sys.stderr)
+    result = run_audit(options, progress.say)
+    progress.done()
+    for warning in result.warnings:
+        print(f"warning: {warning}", file=sys.stderr)
+    if patch is not None:
+        patch.write_bytes(result.patch.encode("utf-8"))
+    sys.stdout.write(_audit_text(result.report, format))
+    if result.report.findings:
+        raise typer.Exit(EXIT_FAILED)
+
+
+def _audit_text(report: "Report", format: AuditFormat) -> str:
+    from discover_models.render import audit
+
+    render = {
+        "text": audit.render_audit_text,
+        "json": audit.render_audit_json,
+        "github": audit.render_audit_github,
+    }
+    return render[format](report)
 
 
 def _requests(

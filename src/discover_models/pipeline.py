@@ -82,7 +82,7 @@ def run(options: RunOptions, say: Say) -> RunResult:
     slugs = distinct_slugs(
         [target.hf_repo_id for target in targets], [target.slug for target in targets]
     )
-    files = _configurations([target.hf_repo_id for target in targets], world)
+    files = configurations([target.hf_repo_id for target in targets], world.configs, world.hub)
     inventories: list[Inventory] = []
     deferred: list[Deferred] = []
     for slug, target in zip(slugs, targets, strict=True):
@@ -112,15 +112,15 @@ def open_world(options: RunOptions, say: Say) -> World:
     transformers = ConfigDefaults.load()
     return World(
         sources=Sources(
-            dataset=_opened(states["flashinfer-trace"], DatasetIndex.open),
-            flashinfer=_opened(states["flashinfer"], FlashInferIndex.open),
-            sglang=_opened(states["sglang"], SglangIndex.open),
+            dataset=opened(states["flashinfer-trace"], DatasetIndex.open),
+            flashinfer=opened(states["flashinfer"], FlashInferIndex.open),
+            sglang=opened(states["sglang"], SglangIndex.open),
         ),
-        cookbook=_cookbook(states["sgl-cookbook"]),
-        libraries=(transformers, *_sglang_configs(states["sglang"], transformers)),
+        cookbook=cookbook_of(states["sgl-cookbook"]),
+        libraries=(transformers, *config_classes(states["sglang"], transformers)),
         repositories=states,
         origins={name: _origin(workspace, name) for name in states},
-        hub=None if options.offline else _hub(options),
+        hub=None if options.offline else hub_of(options),
         configs=options.configs,
     )
 
@@ -136,7 +136,7 @@ def _origin(workspace: Workspace, name: SourceName) -> str:
         return ""
 
 
-def _opened(
+def opened(
     state: RepoState, open_index: Callable[[Path, str | None], Index]
 ) -> Index | SourceError:
     """The index, or why there is none."""
@@ -148,13 +148,14 @@ def _opened(
         return error
 
 
-def _cookbook(state: RepoState) -> Cookbook:
+def cookbook_of(state: RepoState) -> Cookbook:
+    """The cookbook, or an empty one with the reason."""
     if not state.usable:
         return Cookbook(errors={"sgl-cookbook": state.error})
     return read_cookbook(state.path)
 
 
-def _sglang_configs(state: RepoState, transformers: ConfigDefaults) -> Iterable[ConfigLookup]:
+def config_classes(state: RepoState, transformers: ConfigDefaults) -> Iterable[ConfigLookup]:
     """SGLang's own configuration classes, as far as its checkout has them."""
     if state.usable:
         try:
@@ -163,7 +164,8 @@ def _sglang_configs(state: RepoState, transformers: ConfigDefaults) -> Iterable[
             return
 
 
-def _hub(options: RunOptions) -> HubClient:
+def hub_of(options: RunOptions) -> HubClient:
+    """A client of the Hub as the run's options want it."""
     return HubClient(
         cache_dir=options.hub_cache.expanduser(),
         endpoint=options.hub_endpoint,
@@ -171,18 +173,20 @@ def _hub(options: RunOptions) -> HubClient:
     )
 
 
-def _configurations(repo_ids: list[str], world: World) -> dict[str, ConfigFile | ConfigError]:
+def configurations(
+    repo_ids: list[str], configs: Path | None, hub: HubClient | None
+) -> dict[str, ConfigFile | ConfigError]:
     """Each model's configuration: from the folder first, the others from the Hub at once."""
     found: dict[str, ConfigFile | ConfigError] = {}
     for repo_id in repo_ids:
-        local = _local(repo_id, world.configs)
+        local = _local(repo_id, configs)
         if local is not None:
             found[repo_id] = local
     missing = [repo_id for repo_id in repo_ids if repo_id not in found]
-    if world.hub is not None:
-        return found | world.hub.fetch_many(missing)
+    if hub is not None:
+        return found | hub.fetch_many(missing)
     for repo_id in missing:
-        where = f"below {world.configs}" if world.configs else "without --configs"
+        where = f"below {configs}" if configs else "without --configs"
         found[repo_id] = ConfigError(
             f"{repo_id}: no configuration {where}, and the run is offline", reason="offline"
         )

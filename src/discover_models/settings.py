@@ -7,6 +7,8 @@ from discover_models.domain.frozen import Frozen
 
 OutputFormat = Literal["text", "markdown", "json"]
 
+AuditFormat = Literal["text", "json", "github"]
+
 
 class ModelRequest(Frozen):
     """One model that was asked for."""
@@ -50,3 +52,13 @@ class WantedOutput(Frozen):
     """None for standard output."""
     strict: bool = False
     """With several models, any that failed makes the exit code 3."""
+
+
+class AuditOptions(Frozen):
+    """One audit of the coverage document."""
+
+    document: Path = Path("docs/model_coverage.mdx")
+    complete: bool = False
+    """The dataset is all there is: a workload that it lacks was never collected."""
+    reading: RunOptions
+    """Where configurations, cookbook and dataset are."""

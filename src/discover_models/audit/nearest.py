@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 
 _NUMBERED = re.compile(r"([a-z]*)(\d+)")
@@ -23,22 +24,27 @@ def distance(wrong: str, right: str) -> Distance:
     return apart, round(octaves, 6)
 
 
-def assign(wrong: Iterable[str], candidates: Mapping[str, Collection[str]]) -> dict[str, str]:
-    """For each wrong name its nearest candidate, closest pairs first and no candidate twice.
+def assign(
+    wrong: Iterable[str], candidates: Mapping[str, Collection[str]], taken: Collection[str]
+) -> dict[str, str]:
+    """For each wrong name its nearest candidate, closest pairs first.
 
-    A wrong name with two nearest candidates at the same distance gets none.
+    No candidate is given twice or is one of those `taken`. A wrong name that comes to two
+    candidates at the same distance gets none, whether they are free or not.
     """
     pairs = sorted((distance(w, c), w, c) for w in wrong for c in candidates[w])
+    rivals = Counter((far, name) for far, name, _ in pairs)
     chosen: dict[str, str] = {}
-    skipped: set[str] = set()
+    given = set(taken)
+    undecided: set[str] = set()
     for far, name, candidate in pairs:
-        if name in chosen or name in skipped or candidate in chosen.values():
+        if name in chosen or name in undecided:
             continue
-        rivals = [c for d, w, c in pairs if w == name and d == far and c not in chosen.values()]
-        if len(rivals) > 1:
-            skipped.add(name)
-        else:
+        if rivals[far, name] > 1:
+            undecided.add(name)
+        elif candidate not in given:
             chosen[name] = candidate
+            given.add(candidate)
     return chosen
 
 

@@ -93,9 +93,11 @@ def _row(
         name, sign = right or row.name.text, row.sign
         if right:
             sign = _right_sign(right, row, known, document, renamed=True)
+            kernel = names.kernels.get(right) if names else None
+            items += _op_type(row, block, right, kernel, known)
         items += _wrong_name(row, block, names, right, sign)
         return Judged(row, block, name, sign), items
-    items += _op_type(row, block, verdict, known)
+    items += _op_type(row, block, row.name.text, verdict.kernel, known)
     if names is not None and verdict.kernel is not None:
         items += _size(row, block, names, verdict.kernel)
     sign = _right_sign(row.name.text, row, known, document)
@@ -142,8 +144,8 @@ def _right_names(
     for row, verdict in verdicts.items():
         if row.name and (verdict.wrong or row.placeholder):
             lines[row.name.text].append(row.line)
-            candidates[row.name.text] = [n for n in _candidates(row, names) if n not in listed]
-    chosen = assign(candidates, candidates)
+            candidates[row.name.text] = _candidates(row, names)
+    chosen = assign(candidates, candidates, listed)
     return {line: chosen[name] for name in chosen for line in lines[name]}
 
 
@@ -248,13 +250,14 @@ def _numbers(name: str) -> set[str]:
     return {word.lstrip("abcdefghijklmnopqrstuvwxyz") for word in name.split("_")}
 
 
-def _op_type(row: Row, block: Block, verdict: _Verdict, known: Known) -> Iterator[Item]:
-    assert row.name is not None
-    definition = known.dataset.find(row.name.text)
-    right = verdict.kernel.op_type if verdict.kernel else definition.op_type if definition else ""
+def _op_type(
+    row: Row, block: Block, name: str, kernel: RequiredKernel | None, known: Known
+) -> Iterator[Item]:
+    definition = known.dataset.find(name)
+    right = kernel.op_type if kernel else definition.op_type if definition else ""
     if not right or not row.op_type or row.op_type == right:
         return
-    message = f"the op type of {row.name.text} is {right}, not {row.op_type}"
+    message = f"the op type of {name} is {right}, not {row.op_type}"
     yield _mistake(row, block, "op_type", right, message)
     yield Edit(Cell(row.op_type, row.line, row.op.start), right)
 

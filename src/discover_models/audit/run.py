@@ -56,6 +56,10 @@ def run_audit(options: AuditOptions, say: Say) -> AuditResult:
         SourceError: the dataset can't be read, so that hardly anything could be judged.
     """
     document = parse(read_document(options.document))
+    if not document.titles:
+        raise UsageError(
+            f"{options.document} has no table with the columns Definition, Op Type and Status"
+        )
     reading = options.reading
     states = _prepare(reading, say)
     dataset = opened(states["flashinfer-trace"], DatasetIndex.open)

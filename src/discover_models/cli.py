@@ -8,24 +8,25 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from discover_models.domain.kernel import Deferred, Inventory
+from discover_models.domain.kernel import Inventory
 from discover_models.errors import DiscoverError, UsageError
 from discover_models.progress import Progress
 from discover_models.settings import (
     AuditFormat,
-    AuditOptions,
     ModelRequest,
     OutputFormat,
     RunOptions,
     WantedOutput,
 )
+from discover_models.sources.since import parse_since
 
 if TYPE_CHECKING:
     from discover_models.audit.findings import Report
+    from discover_models.pipeline import RunResult
 
 app = typer.Typer(
     add_completion=True,
@@ -33,6 +34,10 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+# The base of what a wrong command line raises. Typer brings its own click or, in older versions,
+# imports one, so that its module can't be named here.
+_CommandLineError = cast("type[typer.BadParameter]", typer.BadParameter.__mro__[2])
 
 EXIT_FAILED = 1
 EXIT_USAGE = 2
@@ -95,11 +100,18 @@ def inventory(
     hf_repo_id: HfRepoId = "",
     models: Annotated[Path | None, typer.Option(metavar="FILE", rich_help_panel=_MODEL,
         help="Many models: one '[SLUG] ORG/MODEL' a line.")] = None,
+    discover: Annotated[bool, typer.Option("--discover", rich_help_panel=_MODEL,
+        help="Find new models in SGLang and the cookbooks.")] = False,
+    since: Annotated[str, typer.Option(metavar="WHEN", rich_help_panel=_MODEL,
+        help="How far back --discover looks: an age or a date (00:00 UTC).")] = "30 days ago",
     tp: Tp = None,
     ep: Ep = None,
     workspace: WorkspaceDir = Path("tmp"),
     offline: Offline = False,
     configs: Configs = None,
+    coverage_doc: Annotated[Path, typer.Option(metavar="FILE", rich_help_panel=_SOURCES,
+        help="Coverage document whose models --discover leaves out.")] = Path(
+            "docs/model_coverage.mdx"),
     source: SourceUrls = None,
     demo: Annotated[bool, typer.Option("--demo", rich_help_panel=_SOURCES,
         help="Run on a small synthetic workspace inside the package.")] = False,
@@ -122,7 +134,10 @@ def inventory(
     if context.invoked_subcommand is not None:
         return
     options = RunOptions(
-        models=_requests(model_name, hf_repo_id, models, demo=demo),
+        models=_requests(model_name, hf_repo_id, models, none_needed=demo or discover),
+        discover=discover,
+        since=parse_since(since, datetime.now(UTC)) if discover else None,
+        coverage_doc=coverage_doc,
         manifest=manifest,
         manifest_dir=manifest_dir,
         refresh=refresh,
@@ -169,10 +184,10 @@ def explain(
         hub_endpoint=os.environ.get("HF_ENDPOINT"),
         hub_token=os.environ.get("HF_TOKEN"),
     )
-    inventories, deferred, _ = _run(options)
-    if deferred:
-        raise DiscoverError(deferred[0].message)
-    print(render_explain(inventories[0], definition), end="")
+    result = _run(options)
+    if result.deferred:
+        raise DiscoverError(result.deferred[0].message)
+    print(render_explain(result.inventories[0], definition), end="")
 
 
 @app.command()
@@ -195,7 +210,8 @@ def audit(
 
     if patch is not None and not patch.absolute().parent.is_dir():
         raise UsageError(f"--patch: the folder {patch.parent} is not there")
-    reading = RunOptions(
+    options = RunOptions(
+        coverage_doc=coverage_doc,
         workspace=workspace,
         sources=tuple(source or ()),
         offline=offline,
@@ -203,9 +219,8 @@ def audit(
         hub_endpoint=os.environ.get("HF_ENDPOINT"),
         hub_token=os.environ.get("HF_TOKEN"),
     )
-    options = AuditOptions(document=coverage_doc, complete=complete_dataset, reading=reading)
     progress = Progress(sys.stderr)
-    result = run_audit(options, progress.say)
+    result = run_audit(options, progress.say, complete=complete_dataset)
     progress.done()
     for warning in result.warnings:
         print(f"warning: {warning}", file=sys.stderr)
@@ -228,7 +243,7 @@ def _audit_text(report: "Report", format: AuditFormat) -> str:
 
 
 def _requests(
-    model_name: str, hf_repo_id: str, models: Path | None, *, demo: bool
+    model_name: str, hf_repo_id: str, models: Path | None, *, none_needed: bool
 ) -> tuple[ModelRequest, ...]:
     """The models that were asked for; exactly one way of asking."""
     if models is not None and (model_name or hf_repo_id):
@@ -237,9 +252,11 @@ def _requests(
         return _model_list(models)
     if model_name or hf_repo_id:
         return (ModelRequest(slug=model_name, hf_repo_id=hf_repo_id),)
-    if demo:
+    if none_needed:
         return ()
-    raise UsageError("say which model: --model-name, --hf-repo-id, --models or --demo (see --help)")
+    raise UsageError(
+        "say which model: --model-name, --hf-repo-id, --models, --discover or --demo (see --help)"
+    )
 
 
 def _model_list(path: Path) -> tuple[ModelRequest, ...]:
@@ -277,27 +294,26 @@ def _demo(options: RunOptions, wanted: WantedOutput) -> None:
 
 
 def _inventory(options: RunOptions, wanted: WantedOutput) -> None:
-    if options.manifest and "{model_slug}" not in options.manifest and len(options.models) > 1:
+    several = options.discover or len(options.models) > 1
+    if options.manifest and "{model_slug}" not in options.manifest and several:
         raise UsageError(
-            f"--manifest {options.manifest} is one file for {len(options.models)} models: put"
-            " {model_slug} into it, or use --manifest-dir"
+            f"--manifest {options.manifest} is one file for several models: put {{model_slug}}"
+            " into it, or use --manifest-dir"
         )
     if wanted.output is not None and not wanted.output.absolute().parent.is_dir():
         raise UsageError(f"--output: the folder {wanted.output.parent} is not there")
-    inventories, deferred, origins = _run(options)
-    _write_manifests(inventories, options)
-    _report(inventories, deferred, origins, wanted)
-    for model in deferred:
+    result = _run(options)
+    _write_manifests(result.inventories, options)
+    _report(result, wanted)
+    for model in result.deferred:
         print(f"{model.model_slug}: {model.message}", file=sys.stderr)
-    if deferred and len(options.models) == 1:
+    if result.deferred and not several:
         raise typer.Exit(EXIT_FAILED)
-    if deferred and wanted.strict:
+    if result.deferred and wanted.strict:
         raise typer.Exit(EXIT_SOME_FAILED)
 
 
-def _run(
-    options: RunOptions,
-) -> tuple[tuple[Inventory, ...], tuple[Deferred, ...], dict[str, str]]:
+def _run(options: RunOptions) -> "RunResult":
     from discover_models.pipeline import run
 
     progress = Progress(sys.stderr)
@@ -305,7 +321,7 @@ def _run(
     progress.done()
     for warning in result.warnings:
         print(f"warning: {warning}", file=sys.stderr)
-    return result.inventories, result.deferred, dict(result.origins)
+    return result
 
 
 def _write_manifests(inventories: Sequence[Inventory], options: RunOptions) -> None:
@@ -320,24 +336,25 @@ def _write_manifests(inventories: Sequence[Inventory], options: RunOptions) -> N
             manifests.update(path, new, refresh=options.refresh, failed=item.source_errors)
 
 
-def _report(
-    inventories: Sequence[Inventory],
-    deferred: Sequence[Deferred],
-    origins: dict[str, str],
-    wanted: WantedOutput,
-) -> None:
-    from discover_models import render
-
-    if wanted.format == "json":
-        text = render.render_json(inventories, deferred)
-    elif wanted.format == "markdown":
-        text = render.render_markdown(inventories, deferred, origins=origins)
-    else:
-        text = render.render_text(inventories, deferred)
+def _report(result: "RunResult", wanted: WantedOutput) -> None:
+    text = _rendered(result, wanted.format)
     if wanted.output is None:
         sys.stdout.write(text)
     else:
         wanted.output.write_text(text, "utf-8")
+
+
+def _rendered(result: "RunResult", format: OutputFormat) -> str:
+    from discover_models import render
+
+    models = (result.inventories, result.deferred)
+    found = result.discovery
+    if format == "json":
+        return render.render_json(*models, discovery=found)
+    if format == "markdown":
+        new = render.render_discovery_markdown(found, origins=result.origins) if found else ""
+        return new + render.render_markdown(*models, origins=result.origins)
+    return (render.render_discovery_text(found) if found else "") + render.render_text(*models)
 
 
 def main() -> None:
@@ -347,8 +364,6 @@ def main() -> None:
 
 def _guarded(command: Callable[[], object]) -> int:
     """The exit code: expected errors are one sentence, everything else is a bug with its trace."""
-    import click
-
     try:
         code = command()
         return code if isinstance(code, int) else 0
@@ -356,12 +371,12 @@ def _guarded(command: Callable[[], object]) -> int:
         return _say(error, EXIT_USAGE)
     except DiscoverError as error:
         return _say(error, EXIT_FAILED)
-    except click.exceptions.Exit as stop:
+    except typer.Exit as stop:
         return stop.exit_code
-    except click.ClickException as error:
+    except _CommandLineError as error:
         error.show()
         return error.exit_code
-    except (KeyboardInterrupt, click.Abort):
+    except (KeyboardInterrupt, typer.Abort):
         return EXIT_INTERRUPTED
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

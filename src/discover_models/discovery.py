@@ -130,6 +130,22 @@ def discover(
     )
 
 
+def settle(found: Discovery, resolved: Iterable[Candidate], titles: Sequence[str]) -> Discovery:
+    """The discovery with its candidates resolved: now known ones may be tracked, or one model."""
+    candidates: dict[str, Candidate] = {}
+    tracked = {item.name: item for item in found.tracked}
+    for item in resolved:
+        repo_id = item.hf_repo_id
+        title = tracked_title(repo_id, titles) if repo_id else None
+        if repo_id and title is not None:
+            tracked[repo_id] = TrackedCandidate(name=repo_id, title=title)
+            continue
+        key = (repo_id or f"{item.origin} {item.name}").casefold()
+        candidates[key] = _merged(candidates[key], item) if key in candidates else item
+    update = {"candidates": tuple(candidates.values()), "tracked": tuple(tracked.values())}
+    return found.model_copy(update=update)
+
+
 class _Skip:
     """A skipped thing among candidates."""
 
@@ -301,11 +317,13 @@ def resolve(candidate: Candidate, confirm: Confirm, registered: Iterable[str]) -
     """
     wanted = {candidate.name} if candidate.origin == "day0" else set(registered)
     tried: list[str] = []
+    read = False
     for tier in _TIERS:
         agreeing: list[str] = []
         for repo_id in dict.fromkeys(h.repo_id for h in candidate.hints if h.source == tier):
             config = confirm(repo_id)
             tried.append(repo_id)
+            read = read or config is not None
             if config is not None and _agrees(config, wanted):
                 agreeing.append(repo_id)
         models = _distinct_models(agreeing)
@@ -315,7 +333,8 @@ def resolve(candidate: Candidate, confirm: Confirm, registered: Iterable[str]) -
             return _unresolved(candidate, f"ambiguous: {', '.join(models)}")
     if not tried:
         return _unresolved(candidate, "nothing names a repository")
-    return _unresolved(candidate, f"no configuration agrees; tried {', '.join(tried)}")
+    why = "no configuration agrees" if read else "no configuration could be read"
+    return _unresolved(candidate, f"{why}; tried {', '.join(dict.fromkeys(tried))}")
 
 
 def _unresolved(candidate: Candidate, why: str) -> Candidate:
@@ -354,8 +373,9 @@ def kernel_keys(kernels: Iterable[RequiredKernel]) -> frozenset[str]:
 def _kernel_key(kernel: RequiredKernel) -> str:
     if kernel.op_type != "moe":
         return kernel.definition_name
-    sizes = ",".join(f"{name}={axis.value}" for name, axis in sorted(kernel.axes.items()))
-    return f"moe {sizes}"
+    axes = {name: axis.value for name, axis in kernel.axes.items()}
+    experts = axes.get("num_local_experts", axes.get("num_experts"))
+    return f"moe top {axes.get('top_k')} of {experts}, hidden {axes.get('hidden_size')}"
 
 
 def group_variants(

@@ -3,25 +3,40 @@
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from discover_models.classify import Sources
+from discover_models.discovery import (
+    class_stem,
+    discover,
+    group_variants,
+    kernel_keys,
+    settle,
+    with_hints,
+)
+from discover_models.discovery import resolve as resolve_candidate
 from discover_models.domain.architecture import Architecture
+from discover_models.domain.candidate import Candidate, Discovery, ModelKernels, VariantGroup
 from discover_models.domain.kernel import Deferred, Inventory, Parallelism
 from discover_models.errors import ConfigError, SourceError, UsageError
 from discover_models.inventory import DEFAULT_PARALLELISM, build_inventory
 from discover_models.reading.architecture import read_architecture
 from discover_models.reading.decoder import find_decoder
-from discover_models.resolve import KnownModels, resolve
-from discover_models.settings import RunOptions
+from discover_models.requirements import requirements
+from discover_models.resolve import KnownModels, known_groups, resolve
+from discover_models.settings import ModelRequest, RunOptions
 from discover_models.slugs import distinct_slugs
 from discover_models.sources.class_defaults import text_defaults
 from discover_models.sources.config_defaults import ConfigDefaults, ConfigLookup
 from discover_models.sources.config_file import ConfigFile, check_language_model, read_local
 from discover_models.sources.cookbook import Cookbook, parallelism_for, read_cookbook
+from discover_models.sources.coverage_doc import read_tracked
 from discover_models.sources.dataset import DatasetIndex
 from discover_models.sources.flashinfer import FlashInferIndex
 from discover_models.sources.hub import HubClient
+from discover_models.sources.novelties import read_novelties
+from discover_models.sources.pages import CookbookPages, read_pages
+from discover_models.sources.registered import registered_names
 from discover_models.sources.sglang import SglangIndex
 from discover_models.sources.sglang_configs import SglangConfigs
 from discover_models.sources.source_spec import SourceName, merge_sources
@@ -42,6 +57,8 @@ class World:
 
     sources: Sources
     cookbook: Cookbook
+    pages: CookbookPages
+    """SGLang's own cookbook."""
     libraries: tuple[ConfigLookup, ...]
     repositories: Mapping[SourceName, RepoState]
     origins: Mapping[str, str]
@@ -67,23 +84,38 @@ class RunResult:
     origins: Mapping[str, str]
     """URLs that the repositories were cloned from, by source name."""
     warnings: tuple[str, ...] = ()
+    discovery: Discovery | None = None
+    """Where new models were looked for: what was found, resolved as far as possible."""
 
 
 def run(options: RunOptions, say: Say) -> RunResult:
-    """The inventories of the models that were asked for.
+    """The inventories of the models that were asked for, and of new ones with `discover`.
 
     Raises:
         UsageError: the workspace is missing, or a model can't be told from its name.
         SourceError: the dataset can't be read, so that nothing can be decided.
     """
-    world = open_world(options, say)
-    known = KnownModels(world.cookbook, options.configs, world.hub)
-    targets = [resolve(request, known, options) for request in options.models]
+    workspace = workspace_of(options, say)
+    with workspace.locked():
+        world = open_world(workspace, options)
+        discovery = _discover(workspace, world, options, say) if options.discover else None
+        known = KnownModels(world.cookbook, options.configs, world.hub)
+        targets = [resolve(request, known, options) for request in options.models]
+        targets += _new_targets(discovery, targets)
+        inventories, deferred = _inventories(targets, world, options, say)
+    return RunResult(inventories, deferred, world.origins, _warnings(world), discovery)
+
+
+def _inventories(
+    targets: list[ModelRequest], world: World, options: RunOptions, say: Say
+) -> tuple[tuple[Inventory, ...], tuple[Deferred, ...]]:
+    """One model after the other; one that fails does not stop the others."""
     slugs = distinct_slugs(
         [target.hf_repo_id for target in targets], [target.slug for target in targets]
     )
     files = configurations([target.hf_repo_id for target in targets], world.configs, world.hub)
     inventories: list[Inventory] = []
+    models: list[ModelKernels] = []
     deferred: list[Deferred] = []
     for slug, target in zip(slugs, targets, strict=True):
         say(f"inventory of {target.hf_repo_id}")
@@ -91,21 +123,121 @@ def run(options: RunOptions, say: Say) -> RunResult:
             file = files[target.hf_repo_id]
             if isinstance(file, ConfigError):
                 raise file
-            inventories.append(_inventory(slug, file, world, options))
+            architecture = architecture_of(file, world.libraries)
+            inventories.append(_inventory(slug, file, architecture, world, options))
+            models.append(_kernels_of(file.hf_repo_id, architecture))
         except ConfigError as error:
             deferred.append(_deferred(slug, target.hf_repo_id, error))
-    return RunResult(tuple(inventories), tuple(deferred), world.origins, _warnings(world))
+    groups = group_variants(models, known_groups(options, slugs))
+    return tuple(_grouped(inventory, groups) for inventory in inventories), tuple(deferred)
 
 
-def open_world(options: RunOptions, say: Say) -> World:
-    """Bring the repositories and build the indexes."""
+def _kernels_of(repo_id: str, architecture: Architecture) -> ModelKernels:
+    """What tells a model's kernels from another's, on one GPU whatever it is served on."""
+    kernels = requirements(architecture, DEFAULT_PARALLELISM).kernels
+    return ModelKernels(repo_id=repo_id, kernels=kernel_keys(kernels))
+
+
+def _grouped(inventory: Inventory, groups: Iterable[VariantGroup]) -> Inventory:
+    group = next(g for g in groups if inventory.hf_repo_id in g.repo_ids)
+    others = tuple(r for r in group.repo_ids if r != inventory.hf_repo_id)
+    return inventory.model_copy(update={"group": group.key, "variants": others})
+
+
+def _discover(workspace: Workspace, world: World, options: RunOptions, say: Say) -> Discovery:
+    """What is new, each candidate with the repository that its configuration confirms."""
+    say("looking for new models")
+    new = read_novelties(workspace, world.repositories)
+    tracked = options.coverage_doc.is_file()
+    titles = read_tracked(options.coverage_doc) if tracked else ()
+    unread = f"{options.coverage_doc} is not there: no model counts as tracked already"
+    found = discover(
+        registrations=new.registrations,
+        models=new.models,
+        pages=new.pages,
+        titles=titles,
+        compared=new.compared,
+        errors=new.errors if tracked else {**new.errors, "coverage document": unread},
+    )
+    resolver = _Resolver(world)
+    return settle(found, map(resolver.resolve, found.candidates), titles)
+
+
+class _Resolver:
+    """Finds candidates' repositories, asking for each configuration once."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._listed = [(model.model_path, "cookbook") for model in world.cookbook.models]
+        self._listed += [(repo_id, "page") for page in world.pages.pages for repo_id in page.served]
+        self._configs: dict[str, Mapping[str, Any] | None] = {}
+        self._registered: frozenset[str] | None = None
+        self._checkpoints: dict[str, str] | None = None
+
+    def resolve(self, candidate: Candidate) -> Candidate:
+        if candidate.origin != "day0":
+            return resolve_candidate(candidate, self._config, self._names())
+        documented = self._documented().get(class_stem(candidate.name))
+        hinted = with_hints(candidate, listed=self._listed, documented=documented)
+        found = resolve_candidate(hinted, self._config, self._names())
+        if found.hf_repo_id is None and self._world.hub is not None:
+            searched = with_hints(hinted, searched=self._search(candidate.name))
+            found = resolve_candidate(searched, self._config, self._names())
+        return found
+
+    def _documented(self) -> Mapping[str, str]:
+        """The checkpoint that each configuration class documents, by the stem of its name."""
+        if self._checkpoints is None:
+            library = ConfigDefaults.load()
+            classes = (library.for_class(name) for name in library.class_names())
+            self._checkpoints = {
+                class_stem(f"{found.class_name.removesuffix('Config')}Model"): found.checkpoint
+                for found in classes
+                if found is not None and found.checkpoint
+            }
+        return self._checkpoints
+
+    def _search(self, class_name: str) -> list[str]:
+        try:
+            return self._world.hub.search(class_stem(class_name)) if self._world.hub else []
+        except ConfigError:
+            return []
+
+    def _config(self, repo_id: str) -> Mapping[str, Any] | None:
+        if repo_id not in self._configs:
+            file = configurations([repo_id], self._world.configs, self._world.hub)[repo_id]
+            self._configs[repo_id] = None if isinstance(file, ConfigError) else file.config
+        return self._configs[repo_id]
+
+    def _names(self) -> frozenset[str]:
+        """All classes that SGLang registers today."""
+        if self._registered is None:
+            state = self._world.repositories["sglang"]
+            self._registered = registered_names(state.path) if state.usable else frozenset()
+        return self._registered
+
+
+def _new_targets(discovery: Discovery | None, asked: list[ModelRequest]) -> list[ModelRequest]:
+    """The resolved candidates that nobody asked for by name."""
+    have = {target.hf_repo_id.casefold() for target in asked}
+    found = discovery.candidates if discovery is not None else ()
+    new = dict.fromkeys(c.hf_repo_id for c in found if c.hf_repo_id)
+    return [ModelRequest(hf_repo_id=repo_id) for repo_id in new if repo_id.casefold() not in have]
+
+
+def workspace_of(options: RunOptions, say: Say) -> Workspace:
+    """The folder of the repositories; `UsageError` when it is missing offline."""
     if options.offline and not options.workspace.is_dir():
         raise UsageError(
             f"the workspace {options.workspace} is not there: run without --offline to clone the"
             " repositories into it, or name another one with --workspace"
         )
-    workspace = Workspace(options.workspace, offline=options.offline, say=say)
-    states = workspace.prepare(merge_sources(options.sources), None)
+    return Workspace(options.workspace, offline=options.offline, say=say)
+
+
+def open_world(workspace: Workspace, options: RunOptions) -> World:
+    """Bring the repositories and build the indexes."""
+    states = workspace.prepare(merge_sources(options.sources), options.since)
     if not any(state.usable for state in states.values()):
         reasons = "; ".join(state.error for state in states.values())
         raise UsageError(f"{options.workspace} holds none of the repositories: {reasons}")
@@ -117,6 +249,7 @@ def open_world(options: RunOptions, say: Say) -> World:
             sglang=opened(states["sglang"], SglangIndex.open),
         ),
         cookbook=cookbook_of(states["sgl-cookbook"]),
+        pages=_pages(states["sglang"]),
         libraries=(transformers, *config_classes(states["sglang"], transformers)),
         repositories=states,
         origins={name: _origin(workspace, name) for name in states},
@@ -153,6 +286,10 @@ def cookbook_of(state: RepoState) -> Cookbook:
     if not state.usable:
         return Cookbook(errors={"sgl-cookbook": state.error})
     return read_cookbook(state.path)
+
+
+def _pages(state: RepoState) -> CookbookPages:
+    return read_pages(state.path) if state.usable else CookbookPages()
 
 
 def config_classes(state: RepoState, transformers: ConfigDefaults) -> Iterable[ConfigLookup]:
@@ -202,8 +339,9 @@ def _local(repo_id: str, configs: Path | None) -> ConfigFile | ConfigError | Non
         return error
 
 
-def _inventory(slug: str, file: ConfigFile, world: World, options: RunOptions) -> Inventory:
-    architecture = architecture_of(file, world.libraries)
+def _inventory(
+    slug: str, file: ConfigFile, architecture: Architecture, world: World, options: RunOptions
+) -> Inventory:
     sizes, notes = _parallelism(file.hf_repo_id, world, options)
     return build_inventory(
         slug=slug,
@@ -242,6 +380,7 @@ def _parallelism(
             for ep in options.ep or (1,)
         ), ()
     entries = [c for model in world.cookbook.models for c in model.configurations]
+    entries += [c for page in world.pages.pages for c in page.configurations]
     sizes, relation = parallelism_for(repo_id, entries)
     if not sizes:
         return DEFAULT_PARALLELISM, _cookbook_notes(world)

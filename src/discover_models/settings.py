@@ -1,5 +1,6 @@
 """What a run can be told, in one place; both front doors only fill in these values."""
 
+from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
@@ -23,6 +24,12 @@ class RunOptions(Frozen):
     """One run of the inventory."""
 
     models: tuple[ModelRequest, ...] = ()
+    discover: bool = False
+    """Find new models, besides those that were asked for."""
+    since: datetime | None = None
+    """How far back something counts as new; needed with `discover`."""
+    coverage_doc: Path = Path("docs/model_coverage.mdx")
+    """The models in its Summary table are tracked already."""
     manifest: str = ""
     """Path with ``{model_slug}`` and ``{date}`` to be filled in; empty for none."""
     manifest_dir: Path | None = None
@@ -52,13 +59,3 @@ class WantedOutput(Frozen):
     """None for standard output."""
     strict: bool = False
     """With several models, any that failed makes the exit code 3."""
-
-
-class AuditOptions(Frozen):
-    """One audit of the coverage document."""
-
-    document: Path = Path("docs/model_coverage.mdx")
-    complete: bool = False
-    """The dataset is all there is: a workload that it lacks was never collected."""
-    reading: RunOptions
-    """Where configurations, cookbook and dataset are."""

@@ -140,8 +140,9 @@ def test_after_the_patch_there_is_nothing_left_to_patch(text: str, complete: boo
 
 
 PIECES = st.sampled_from(
-    ["|", "`", "\n", "## ", "### ", "Summary", "Definition", "Op Type", "Status", "---", "✅", "❌",
-     "**Coverage**: 1 / 2", "| Definition | Op Type | Status |\n", "Model", "Architecture", "Coverage",
+    ["|", "`", "\n", "## ", "### ", "Summary", "Definition", "Op Type", "Status", "---",
+     "✅", "❌", "**Coverage**: 1 / 2", "| Definition | Op Type | Status |\n", "Model",
+     "Architecture", "Coverage",
      "```\n", "{/*", "*/}", "<!--", "-->", "TP=", "99999", "\r\n", "\\|", "rmsnorm_h512", "\x00"]
 )  # fmt: skip
 

@@ -10,7 +10,7 @@ import yaml
 
 from discover_models.audit.findings import Report
 from discover_models.audit.run import AuditResult, run_audit
-from discover_models.settings import AuditOptions, RunOptions
+from discover_models.settings import RunOptions
 
 pytestmark = pytest.mark.real
 GOLDEN: dict[str, Any] = yaml.safe_load(
@@ -28,8 +28,10 @@ def result() -> AuditResult:
         pytest.skip(f"{document} is not there")
     if hashlib.sha256(document.read_bytes()).hexdigest() != GOLDEN["document"]["sha256"]:
         pytest.skip("the coverage document is not the one that was read by hand")
-    reading = RunOptions(workspace=Path(path), configs=Path(path) / "hub", offline=True)
-    return run_audit(AuditOptions(document=document, reading=reading), lambda _: None)
+    options = RunOptions(
+        coverage_doc=document, workspace=Path(path), configs=Path(path) / "hub", offline=True
+    )
+    return run_audit(options, lambda _: None)
 
 
 def found(report: Report, level: str) -> dict[tuple[int, str], str]:

@@ -22,14 +22,14 @@ from discover_models.pipeline import (
     cookbook_of,
     hub_of,
     opened,
+    workspace_of,
 )
-from discover_models.settings import AuditOptions, RunOptions
+from discover_models.settings import RunOptions
 from discover_models.sources.config_defaults import ConfigDefaults, ConfigLookup
 from discover_models.sources.config_file import ConfigFile
-from discover_models.sources.cookbook import Cookbook
 from discover_models.sources.dataset import DatasetIndex
 from discover_models.sources.source_spec import SourceName, merge_sources
-from discover_models.sources.workspace import RepoState, Workspace
+from discover_models.sources.workspace import RepoState
 
 MAX_BYTES = 4_000_000
 """Of the document; the real one has 39 kB."""
@@ -48,41 +48,55 @@ class AuditResult:
     warnings: tuple[str, ...] = ()
 
 
-def run_audit(options: AuditOptions, say: Say) -> AuditResult:
+def run_audit(options: RunOptions, say: Say, *, complete: bool = False) -> AuditResult:
     """Hold the coverage document against configurations, dataset and its own legend.
+
+    `complete`: a workload that the dataset lacks was never collected.
 
     Raises:
         UsageError: the document or the workspace is not there.
         SourceError: the dataset can't be read, so that hardly anything could be judged.
     """
-    document = parse(read_document(options.document))
+    document = parse(read_document(options.coverage_doc))
     if not document.titles:
         raise UsageError(
-            f"{options.document} has no table with the columns Definition, Op Type and Status"
+            f"{options.coverage_doc} has no table with the columns Definition, Op Type and Status"
         )
-    reading = options.reading
-    states = _prepare(reading, say)
+    workspace = workspace_of(options, say)
+    specs = [spec for spec in merge_sources(options.sources) if spec.name in _NEEDED]
+    with workspace.locked():
+        states = workspace.prepare(specs, None)
+        known = _known(document, states, options, complete=complete)
+    path = repository_path(options.coverage_doc)
+    report, edits = audit(document, known, path)
+    fixed = patch(path, document.lines, apply(document.lines, edits))
+    warnings = tuple(f"{name}: {state.error}" for name, state in states.items() if state.error)
+    return AuditResult(report, fixed, warnings)
+
+
+def _known(
+    document: Document,
+    states: Mapping[SourceName, RepoState],
+    options: RunOptions,
+    *,
+    complete: bool,
+) -> Known:
     dataset = opened(states["flashinfer-trace"], DatasetIndex.open)
     if isinstance(dataset, SourceError):
         raise dataset
     transformers = ConfigDefaults.load()
     libraries = (transformers, *config_classes(states["sglang"], transformers))
-    hub = None if reading.offline else hub_of(reading)
+    hub = None if options.offline else hub_of(options)
+    cookbook = cookbook_of(states["sgl-cookbook"])
     repositories = repositories_of(
         document.titles,
-        local_repositories(reading.configs),
-        _cookbook_repositories(cookbook_of(states["sgl-cookbook"])) if hub else (),
+        local_repositories(options.configs),
+        [model.model_path for model in cookbook.models] if hub else (),
     )
-    say("configurations of the document's models")
     names, without = known_names(
-        document, repositories, lambda ids: configurations(ids, reading.configs, hub), libraries
+        document, repositories, lambda ids: configurations(ids, options.configs, hub), libraries
     )
-    path = repository_path(options.document)
-    known = Known(names, without, dataset, complete=options.complete)
-    report, edits = audit(document, known, path)
-    fixed = patch(path, document.lines, apply(document.lines, edits))
-    warnings = tuple(f"{name}: {state.error}" for name, state in states.items() if state.error)
-    return AuditResult(report, fixed, warnings)
+    return Known(names, without, dataset, complete=complete)
 
 
 def read_document(path: Path) -> str:
@@ -180,18 +194,3 @@ def _models(
         except ConfigError as error:
             reasons.append(str(error))
     return models, reasons
-
-
-def _cookbook_repositories(cookbook: Cookbook) -> tuple[str, ...]:
-    return tuple(model.model_path for model in cookbook.models)
-
-
-def _prepare(options: RunOptions, say: Say) -> dict[SourceName, RepoState]:
-    """The repositories that an audit reads."""
-    if options.offline and not options.workspace.is_dir():
-        raise UsageError(
-            f"the workspace {options.workspace} is not there: run without --offline to clone the"
-            " repositories into it, or name another one with --workspace"
-        )
-    specs = [spec for spec in merge_sources(options.sources) if spec.name in _NEEDED]
-    return Workspace(options.workspace, offline=options.offline, say=say).prepare(specs, None)

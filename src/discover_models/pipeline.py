@@ -126,8 +126,8 @@ def open_world(options: RunOptions, say: Say) -> World:
             ),
             sglang=_opened(states["sglang"], lambda path, at: SglangAnswers(path, at, cache)),
         ),
-        cookbook=_cookbook(states["sgl-cookbook"]),
-        libraries=(transformers, *_sglang_configs(states["sglang"], transformers)),
+        cookbook=_cookbook(states["sgl-cookbook"], cache),
+        libraries=(transformers, *_sglang_configs(states["sglang"], transformers, cache)),
         repositories=states,
         origins={name: _origin(workspace, name) for name in states},
         hub=None if options.offline else _hub(options),
@@ -158,17 +158,20 @@ def _opened(
         return error
 
 
-def _cookbook(state: RepoState) -> Cookbook:
+def _cookbook(state: RepoState, cache: DiskCache | None) -> Cookbook:
     if not state.usable:
         return Cookbook(errors={"sgl-cookbook": state.error})
-    return read_cookbook(state.path)
+    return read_cookbook(state.path, cache)
 
 
-def _sglang_configs(state: RepoState, transformers: ConfigDefaults) -> Iterable[ConfigLookup]:
+def _sglang_configs(
+    state: RepoState, transformers: ConfigDefaults, cache: DiskCache | None
+) -> Iterable[ConfigLookup]:
     """SGLang's own configuration classes, as far as its checkout has them."""
     if state.usable:
         try:
-            yield SglangConfigs(state.path, f"sglang {(state.commit or '')[:8]}", transformers)
+            name = f"sglang {(state.commit or '')[:8]}"
+            yield SglangConfigs(state.path, name, transformers, cache)
         except SourceError:
             return
 

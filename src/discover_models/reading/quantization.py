@@ -43,6 +43,8 @@ class Quantization:
         if self.by_module:
             kinds = tuple(self._kinds.get(str(layer), ()))
             return kinds[0] if len(kinds) == 1 else "mixed" if kinds else "bf16"
+        if not self.excluded:
+            return self.whole
         names = [f"{p}layers.{layer}.{block}.experts" for p in _PREFIXES for block in _BLOCKS]
         return "bf16" if any(self._is_excluded(name) for name in names) else self.whole
 

@@ -99,10 +99,11 @@ def parallelism_for(
     exact = [c for c in entries if c.model_path.casefold() == repo_id.casefold()]
     if exact:
         return _distinct(exact, ""), "exact"
-    variants = [c for c in entries if same_model(c.model_path, repo_id)]
-    if variants:
-        return _distinct(variants, "variant"), "variant"
-    relatives = {c.model_path: k for c in entries if (k := kinship(c.model_path, repo_id))}
+    paths = {c.model_path for c in entries}
+    same = {path for path in paths if same_model(path, repo_id)}
+    if same:
+        return _distinct([c for c in entries if c.model_path in same], "variant"), "variant"
+    relatives = {path: k for path in paths if (k := kinship(path, repo_id))}
     if not relatives:
         return (), "none"
     # Equally close ones: the first by name, so that the order of files does not matter.

@@ -264,9 +264,9 @@ def open_world(workspace: Workspace, options: RunOptions) -> World:
             ),
             sglang=opened(states["sglang"], lambda path, at: SglangAnswers(path, at, cache)),
         ),
-        cookbook=cookbook_of(states["sgl-cookbook"]),
+        cookbook=cookbook_of(states["sgl-cookbook"], cache),
         pages=_pages(states["sglang"]),
-        libraries=(transformers, *config_classes(states["sglang"], transformers)),
+        libraries=(transformers, *config_classes(states["sglang"], transformers, cache)),
         repositories=states,
         origins={name: _origin(workspace, name) for name in states},
         hub=None if options.offline else hub_of(options),
@@ -297,22 +297,25 @@ def opened(
         return error
 
 
-def cookbook_of(state: RepoState) -> Cookbook:
+def cookbook_of(state: RepoState, cache: DiskCache | None = None) -> Cookbook:
     """The cookbook, or an empty one with the reason."""
     if not state.usable:
         return Cookbook(errors={"sgl-cookbook": state.error})
-    return read_cookbook(state.path)
+    return read_cookbook(state.path, cache)
 
 
 def _pages(state: RepoState) -> CookbookPages:
     return read_pages(state.path) if state.usable else CookbookPages()
 
 
-def config_classes(state: RepoState, transformers: ConfigDefaults) -> Iterable[ConfigLookup]:
+def config_classes(
+    state: RepoState, transformers: ConfigDefaults, cache: DiskCache | None = None
+) -> Iterable[ConfigLookup]:
     """SGLang's own configuration classes, as far as its checkout has them."""
     if state.usable:
         try:
-            yield SglangConfigs(state.path, f"sglang {(state.commit or '')[:8]}", transformers)
+            name = f"sglang {(state.commit or '')[:8]}"
+            yield SglangConfigs(state.path, name, transformers, cache)
         except SourceError:
             return
 

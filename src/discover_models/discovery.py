@@ -357,8 +357,9 @@ def kernel_keys(kernels: Iterable[RequiredKernel]) -> frozenset[str]:
 def _kernel_key(kernel: RequiredKernel) -> str:
     if kernel.op_type != "moe":
         return kernel.definition_name
-    sizes = ",".join(f"{name}={axis.value}" for name, axis in sorted(kernel.axes.items()))
-    return f"moe {sizes}"
+    axes = {name: axis.value for name, axis in kernel.axes.items()}
+    experts = axes.get("num_local_experts", axes.get("num_experts"))
+    return f"moe top {axes.get('top_k')} of {experts}, hidden {axes.get('hidden_size')}"
 
 
 def group_variants(

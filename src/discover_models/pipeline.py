@@ -6,16 +6,23 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from discover_models.classify import Sources
-from discover_models.discovery import class_stem, discover, with_hints
+from discover_models.discovery import (
+    class_stem,
+    discover,
+    group_variants,
+    kernel_keys,
+    with_hints,
+)
 from discover_models.discovery import resolve as resolve_candidate
 from discover_models.domain.architecture import Architecture
-from discover_models.domain.candidate import Candidate, Discovery
+from discover_models.domain.candidate import Candidate, Discovery, ModelKernels, VariantGroup
 from discover_models.domain.kernel import Deferred, Inventory, Parallelism
 from discover_models.errors import ConfigError, SourceError, UsageError
 from discover_models.inventory import DEFAULT_PARALLELISM, build_inventory
 from discover_models.reading.architecture import read_architecture
 from discover_models.reading.decoder import find_decoder
-from discover_models.resolve import KnownModels, resolve
+from discover_models.requirements import requirements
+from discover_models.resolve import KnownModels, known_groups, resolve
 from discover_models.settings import ModelRequest, RunOptions
 from discover_models.slugs import distinct_slugs
 from discover_models.sources.class_defaults import text_defaults
@@ -105,6 +112,7 @@ def _inventories(
     )
     files = _configurations([target.hf_repo_id for target in targets], world)
     inventories: list[Inventory] = []
+    models: list[ModelKernels] = []
     deferred: list[Deferred] = []
     for slug, target in zip(slugs, targets, strict=True):
         say(f"inventory of {target.hf_repo_id}")
@@ -112,10 +120,25 @@ def _inventories(
             file = files[target.hf_repo_id]
             if isinstance(file, ConfigError):
                 raise file
-            inventories.append(_inventory(slug, file, world, options))
+            architecture = architecture_of(file, world.libraries)
+            inventories.append(_inventory(slug, file, architecture, world, options))
+            models.append(_kernels_of(file.hf_repo_id, architecture))
         except ConfigError as error:
             deferred.append(_deferred(slug, target.hf_repo_id, error))
-    return tuple(inventories), tuple(deferred)
+    groups = group_variants(models, known_groups(options, slugs))
+    return tuple(_grouped(inventory, groups) for inventory in inventories), tuple(deferred)
+
+
+def _kernels_of(repo_id: str, architecture: Architecture) -> ModelKernels:
+    """What tells a model's kernels from another's, on one GPU whatever it is served on."""
+    kernels = requirements(architecture, DEFAULT_PARALLELISM).kernels
+    return ModelKernels(repo_id=repo_id, kernels=kernel_keys(kernels))
+
+
+def _grouped(inventory: Inventory, groups: Iterable[VariantGroup]) -> Inventory:
+    group = next(g for g in groups if inventory.hf_repo_id in g.repo_ids)
+    others = tuple(r for r in group.repo_ids if r != inventory.hf_repo_id)
+    return inventory.model_copy(update={"group": group.key, "variants": others})
 
 
 def _discover(workspace: Workspace, world: World, options: RunOptions, say: Say) -> Discovery:
@@ -305,8 +328,9 @@ def _local(repo_id: str, configs: Path | None) -> ConfigFile | ConfigError | Non
         return error
 
 
-def _inventory(slug: str, file: ConfigFile, world: World, options: RunOptions) -> Inventory:
-    architecture = architecture_of(file, world.libraries)
+def _inventory(
+    slug: str, file: ConfigFile, architecture: Architecture, world: World, options: RunOptions
+) -> Inventory:
     sizes, notes = _parallelism(file.hf_repo_id, world, options)
     return build_inventory(
         slug=slug,

@@ -72,6 +72,15 @@ def manifest_paths(slug: str, options: RunOptions, *, date: str) -> Iterator[Pat
         yield options.manifest_dir / f"{slug}.json"
 
 
+def known_groups(options: RunOptions, slugs: Iterable[str]) -> dict[str, str]:
+    """The group of each repository that a manifest of this run already has."""
+    paths = {path for slug in slugs for path in manifest_paths(slug, options, date="")}
+    if options.manifest_dir is not None and options.manifest_dir.is_dir():
+        paths.update(options.manifest_dir.glob("*.json"))
+    found = [manifests.load(path) for path in sorted(paths) if path.exists()]
+    return {manifest.hf_repo_id: manifest.group for manifest in found if manifest.group}
+
+
 def _from_configs(slug: str, configs: Path | None) -> Iterator[str]:
     if configs is not None and configs.is_dir():
         for folder in configs.glob("*/*"):

@@ -161,6 +161,11 @@ class Manifest(Open):
     parallelism: tuple[ManifestParallelism, ...] = ()
     notes: Lines = ()
     unmapped: tuple[ManifestUnmapped, ...] = ()
+    group: str | None = Field(
+        default=None,
+        description="repository seen first among those with the same kernels apart from"
+        " quantisation; never recomputed",
+    )
     variants: tuple[Variant, ...] = ()
 
 
@@ -181,6 +186,8 @@ def from_inventory(inventory: Inventory, today: date) -> Manifest:
             parallelism=_parallelism(inventory.parallelism),
             notes=inventory.notes + _failures(inventory.source_errors),
             unmapped=tuple(_unmapped(u) for u in inventory.unmapped),
+            group=inventory.group,
+            variants=tuple(Variant(hf_repo_id=repo_id) for repo_id in inventory.variants),
         ),
     )
 

@@ -1,8 +1,11 @@
 """What a run can be told, in one place; both front doors only fill in these values."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Literal
+
+from pydantic import Field
 
 from discover_models.domain.frozen import Frozen
 
@@ -16,6 +19,9 @@ class ModelRequest(Frozen):
     """Empty: the repository's name in lower case."""
     hf_repo_id: str = ""
     """Empty: to be found from the slug."""
+    tp: tuple[int, ...] = ()
+    ep: tuple[int, ...] = ()
+    """This model's serving sizes; empty: those of the run."""
 
 
 class RunOptions(Frozen):
@@ -28,6 +34,8 @@ class RunOptions(Frozen):
     """How far back something counts as new; needed with `discover`."""
     coverage_doc: Path = Path("docs/model_coverage.mdx")
     """The models in its Summary table are tracked already."""
+    tracked: Mapping[str, str] = Field(default_factory=dict[str, str])
+    """Further tracked repositories, in lower case, with their title in that table."""
     manifest: str = ""
     """Path with ``{model_slug}`` and ``{date}`` to be filled in; empty for none."""
     manifest_dir: Path | None = None

@@ -25,6 +25,32 @@ HEAD_DIM = ("head_dim", "attention_head_dim", "kv_channels", "attention_key_size
 
 
 @dataclass(frozen=True)
+class _Shape:
+    """Fields that hold a shape of their own for one kind of layer."""
+
+    q_heads: tuple[str, ...]
+    kv_heads: tuple[str, ...]
+    head_dim: tuple[str, ...]
+    v_head_dim: tuple[str, ...]
+
+
+_OWN_SHAPES = {
+    # Gemma 4: the common fields are those of the sliding layers (sglang
+    # python/sglang/srt/utils/hf_transformers/config.py:115).
+    False: _Shape((), ("num_global_key_value_heads",), ("global_head_dim",), ()),
+    # MiMo-V2: the common fields are those of the full layers (sglang
+    # python/sglang/srt/models/mimo_v2.py:883).
+    True: _Shape(
+        ("swa_num_attention_heads",),
+        ("swa_num_key_value_heads",),
+        ("swa_head_dim",),
+        ("swa_v_head_dim",),
+    ),
+}
+"""By whether the layer has a sliding window."""
+
+
+@dataclass(frozen=True)
 class MixerPlan:
     """What the layer lists say of one layer's mixer."""
 
@@ -53,14 +79,19 @@ def read_mixer(fields: Fields, traits: Traits | None, plan: MixerPlan, layer: in
 
 
 def _gqa(fields: Fields, traits: Traits | None, plan: MixerPlan, layer: int) -> GqaAttention:
-    q_heads = fields.layer_dim(layer, *Q_HEADS) or fields.dim(*Q_HEADS)
-    head_dim = _head_dim(fields, q_heads, layer)
+    own = _OWN_SHAPES[plan.sliding]
+    q_heads = (
+        fields.maybe_dim(*own.q_heads) or fields.layer_dim(layer, *Q_HEADS) or fields.dim(*Q_HEADS)
+    )
+    own_head_dim = fields.maybe_dim(*own.head_dim)
+    head_dim = own_head_dim or _head_dim(fields, q_heads, layer)
+    v_names = own.v_head_dim if own_head_dim is not None else ("v_head_dim",)
     rope, undecided = _rope(fields, traits, plan, head_dim)
     return GqaAttention(
         q_heads=q_heads,
-        kv_heads=_kv_heads(fields, q_heads, layer),
+        kv_heads=fields.maybe_dim(*own.kv_heads) or _kv_heads(fields, q_heads, layer),
         head_dim=head_dim,
-        v_head_dim=fields.maybe_dim("v_head_dim") or head_dim,
+        v_head_dim=fields.maybe_dim(*v_names) or head_dim,
         rope=rope,
         rope_undecided=undecided,
         qk_norm=_qk_norm(fields, traits, plan),
@@ -69,6 +100,7 @@ def _gqa(fields: Fields, traits: Traits | None, plan: MixerPlan, layer: int) -> 
         chunk=fields.dim("attention_chunk_size") if plan.chunked else None,
         sinks=bool(traits and traits.sinks),
         soft_cap=fields.find("attn_logit_softcapping") is not None,
+        k_is_v=not plan.sliding and bool(fields.flag("attention_k_eq_v")),
     )
 
 
@@ -135,6 +167,8 @@ def _rotary_dim(fields: Fields, plan: MixerPlan, head_dim: Dim) -> Dim:
     if explicit is not None:
         return explicit
     section = _rope_section(fields, plan)
+    if section is not None and section.text("rope_type") == "proportional":
+        return head_dim  # the rest of the frequencies is zero (sglang .../rope_variant.py:940)
     factor = fields.find("partial_rotary_factor", "rotary_pct", "rope_pct", "rope_ratio_dim")
     if factor is None and section is not None:
         factor = section.find("partial_rotary_factor")

@@ -99,6 +99,7 @@ TRAITS: dict[str, Traits] = {
     "gemma3_text": Traits(
         source="gemma3_causal.py", qk_norm="per_head", gemma_norm=True, sandwich=True
     ),
+    "gemma4_text": Traits(source="gemma4_causal.py", qk_norm="per_head", sandwich=True),
     "glm4_moe": Traits(
         source="glm4_moe.py",
         qk_norm="per_head",

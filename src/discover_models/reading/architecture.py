@@ -1,6 +1,7 @@
 """The whole decoder, from configuration fields and what is known of its class."""
 
 from collections.abc import Mapping
+from typing import Literal
 
 from discover_models.domain.architecture import Architecture, Ffn, LayerGroup, Mixer, Unmapped
 from discover_models.errors import ConfigError
@@ -43,9 +44,11 @@ def read_architecture(
         model_type=decoder.model_type,
         text_path=decoder.path,
         hidden_size=fields.dim(*HIDDEN),
-        vocab_size=fields.dim("vocab_size"),
+        vocab_size=fields.dim("vocab_size", "padded_vocab_size"),
         num_layers=num_layers,
         groups=groups,
+        hidden_norm=_hidden_norm(fields, traits),
+        adds_residual=not (traits and traits.post_norm),
         gemma_norm=bool(traits and traits.gemma_norm),
         sandwich_norms=bool(traits and traits.sandwich),
         quantization=quantization.whole,
@@ -83,9 +86,26 @@ def _groups(
 def _parts(
     fields: Fields, traits: Traits | None, quantization: Quantization, plan: LayerPlan, layer: int
 ) -> tuple[Mixer | None, Ffn | None]:
-    mixer = read_mixer(fields, traits, plan.mixer, layer) if plan.mixer is not None else None
+    here = fields.at_layer(layer)
+    mixer = read_mixer(here, traits, plan.mixer, layer) if plan.mixer is not None else None
     experts = quantization.experts(layer) if plan.ffn == "moe" else ""
-    return mixer, read_ffn(fields, traits, plan.ffn, experts)
+    return mixer, read_ffn(here, traits, plan.ffn, experts, layer)
+
+
+def _hidden_norm(
+    fields: Fields, traits: Traits | None
+) -> Literal["rmsnorm", "layernorm", "undecided"]:
+    """From the class where it is known; else only an explicit RMS norm's field decides.
+
+    A field like `layer_norm_epsilon` decides nothing: classes with RMS norm have it too.
+    """
+    if traits is not None:
+        return traits.norm
+    kind = (fields.text("norm_type", "normalization_type") or "").lower().replace("_", "")
+    if kind:
+        return "rmsnorm" if "rmsnorm" in kind else "undecided"
+    named = fields.find("rms_norm_eps", "rms_norm_epsilon", "rmsnorm_eps") is not None
+    return "rmsnorm" if named or fields.flag("rmsnorm", "rms_norm") else "undecided"
 
 
 def _extra_layers(fields: Fields) -> tuple[str, ...]:

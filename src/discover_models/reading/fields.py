@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, cast
 
 from discover_models.domain.dimension import Dim, known, unknown
@@ -51,6 +51,14 @@ class Found:
     source: str
 
 
+_NESTED = ("attn_config", "ffn_config")
+"""Objects that some configurations (DBRX, MPT) put fields of attention and MLP into."""
+
+
+def _nothing() -> Mapping[str, object]:
+    return {}
+
+
 @dataclass(frozen=True)
 class Fields:
     """The fields of the text decoder.
@@ -64,15 +72,50 @@ class Fields:
     """Path of this object in the file, with a final dot; empty at the top."""
     defaults: Defaults | None = None
     file: str = "config.json"
+    overrides: Mapping[str, object] = field(default_factory=_nothing)
+    """What `per_layer_config` says of one layer; it wins."""
+    overrides_path: str = ""
 
     def find(self, *names: str) -> Found | None:
         """The first of the names that has a value in the file, else in the class's defaults."""
-        spellings = (spelling for name in names for spelling in self._spellings(name))
-        for spelling in spellings:
-            if self.values.get(spelling) is not None:
-                return Found(self.values[spelling], self.path + spelling, self.file)
+        spellings = tuple(spelling for name in names for spelling in self._spellings(name))
+        for path, values in self._objects():
+            for spelling in spellings:
+                if values.get(spelling) is not None:
+                    return Found(values[spelling], self.path + path + spelling, self.file)
         defaults = (self._default(name) for name in names)
         return next((found for found in defaults if found is not None), None)
+
+    def _objects(self) -> Iterator[tuple[str, Mapping[str, object]]]:
+        """Where a field may stand, best first: path below this object, and the object."""
+        if self.overrides:
+            yield self.overrides_path, self.overrides
+        yield "", self.values
+        for name in _NESTED:
+            inner = self.values.get(name)
+            if isinstance(inner, dict):
+                yield f"{name}.", cast("dict[str, object]", inner)
+
+    def at_layer(self, layer: int) -> Fields:
+        """The fields as one layer sees them, by `per_layer_config` (layer → what differs)."""
+        per_layer = self.values.get("per_layer_config")
+        if not isinstance(per_layer, dict):
+            return self
+        for key, values in cast("dict[str, object]", per_layer).items():
+            if key.isdecimal() and int(key) == layer and isinstance(values, dict):
+                path = f"per_layer_config.{key}."
+                overrides = cast("dict[str, object]", values)
+                return replace(self, overrides=overrides, overrides_path=path)
+        return self
+
+    def block(self, layer: int) -> Fields | None:
+        """What `block_configs` says of one layer; None where there is no such list."""
+        blocks = self.items("block_configs")
+        values = blocks[layer] if blocks and layer < len(blocks) else None
+        if not isinstance(values, dict):
+            return None
+        inner = cast("dict[str, object]", values)
+        return Fields(inner, f"{self.path}block_configs[{layer}].", None, self.file)
 
     def _spellings(self, name: str) -> tuple[str, ...]:
         return (name, *(self.defaults.names(name) if self.defaults is not None else ()))

@@ -28,23 +28,29 @@ class Traits:
     default_norm_topk: bool | None = None
     """Whether top-k weights are normalised where no field says."""
     gemma_norm: bool = False
+    norm: Literal["rmsnorm", "layernorm"] = "rmsnorm"
+    """What normalises the hidden state."""
+    post_norm: bool = False
+    """Norms come after attention and MLP, before the residual is added."""
     sandwich: bool = False
     """A second norm follows attention and MLP."""
     output_gate: bool = False
     expert_width: str = "moe_intermediate_size"
     """The field that holds the width of one expert."""
-    shared_width: str = ""
-    """The field that holds the shared expert's width; empty: count times expert width."""
     always_shared: bool = False
     """Every MoE layer has one shared expert of the expert width."""
     shared_gate: bool = False
     gated: bool = True
+    rope_only_sliding: bool = False
+    """Layers with full attention have no position embedding."""
+    fused_a_proj: bool | None = None
+    """MLA's low-rank projections of q and KV run as one GEMM."""
     sinks: bool = False
     no_rope_without_norm: bool = False
     """Layers without position embedding have no q/k norm either."""
 
 
-_MLA = Traits(source="deepseek_v2.py", rope="gptj")
+_MLA = Traits(source="deepseek_v2.py", rope="gptj", fused_a_proj=True)
 
 TRAITS: dict[str, Traits] = {
     "llama": Traits(source="llama.py"),
@@ -63,7 +69,6 @@ TRAITS: dict[str, Traits] = {
         source="qwen2_moe.py",
         softmax_scores=True,
         shared_gate=True,
-        shared_width="shared_expert_intermediate_size",
     ),
     "qwen3": Traits(source="qwen3.py", qk_norm="per_head"),
     "qwen3_vl_text": Traits(source="qwen3_vl.py", qk_norm="per_head"),
@@ -78,7 +83,6 @@ TRAITS: dict[str, Traits] = {
         gemma_norm=True,
         output_gate=True,
         shared_gate=True,
-        shared_width="shared_expert_intermediate_size",
     ),
     "qwen3_5_text": Traits(
         source="qwen3_5.py", qk_norm="per_head", gemma_norm=True, output_gate=True
@@ -91,7 +95,6 @@ TRAITS: dict[str, Traits] = {
         gemma_norm=True,
         output_gate=True,
         shared_gate=True,
-        shared_width="shared_expert_intermediate_size",
     ),
     "mimo": Traits(source="mimo.py"),
     "phi3": Traits(source="llama.py"),
@@ -132,7 +135,6 @@ TRAITS: dict[str, Traits] = {
         source="nemotron_h.py",
         rope="none",
         gated=False,
-        shared_width="moe_shared_expert_intermediate_size",
         routing="ds_routing",
     ),
     "deepseek_v2": _MLA,

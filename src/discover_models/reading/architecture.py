@@ -5,11 +5,11 @@ from typing import Literal
 
 from discover_models.domain.architecture import Architecture, Ffn, LayerGroup, Mixer, Unmapped
 from discover_models.errors import ConfigError
-from discover_models.reading.attention import HIDDEN, LAYERS, read_mixer
+from discover_models.reading.attention import HIDDEN, read_mixer
 from discover_models.reading.decoder import Decoder, find_decoder
 from discover_models.reading.feed_forward import read_ffn
 from discover_models.reading.fields import Defaults, Fields
-from discover_models.reading.layers import LayerPlan, plan_layers
+from discover_models.reading.layers import LayerPlan, count_layers, plan_layers
 from discover_models.reading.quantization import Quantization, read_quantization
 from discover_models.reading.traits import TRAITS, Traits
 
@@ -37,7 +37,7 @@ def read_architecture(
     fields = Fields(decoder.values, prefix, defaults)
     traits = TRAITS.get(decoder.model_type)
     quantization = read_quantization(config, decoder.values, hf_quant_config)
-    num_layers = fields.dim(*LAYERS)
+    num_layers = count_layers(fields)
     groups, unmapped = _groups(fields, traits, quantization, num_layers.value)
     return Architecture(
         name=decoder.architecture,
@@ -48,7 +48,7 @@ def read_architecture(
         num_layers=num_layers,
         groups=groups,
         hidden_norm=_hidden_norm(fields, traits),
-        adds_residual=not (traits and traits.post_norm),
+        adds_residual=not (traits and traits.plain_norms),
         gemma_norm=bool(traits and traits.gemma_norm),
         sandwich_norms=bool(traits and traits.sandwich),
         quantization=quantization.whole,
@@ -62,7 +62,7 @@ def _groups(
 ) -> tuple[tuple[LayerGroup, ...], tuple[Unmapped, ...]]:
     """Equal layers together, in the order of their first layer."""
     if count is None:
-        missing = fields.dim(*LAYERS).missing
+        missing = count_layers(fields).missing
         return (), (
             Unmapped(what="all decoder layers", reason="how many there are is found nowhere",
                      fields=missing),

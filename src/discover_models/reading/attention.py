@@ -23,7 +23,8 @@ Q_HEADS = ("num_attention_heads", "n_head", "num_heads", "n_heads", "num_query_h
            "attention_heads")  # fmt: skip
 KV_HEADS = ("num_key_value_heads", "num_kv_heads", "n_head_kv", "multi_query_group_num",
             "n_kv_heads", "kv_n_heads", "num_query_groups", "num_attention_groups")  # fmt: skip
-HEAD_DIM = ("head_dim", "attention_head_dim", "kv_channels", "attention_key_size")
+HEAD_DIM = ("head_dim", "attention_head_dim", "kv_channels", "attention_key_size",
+            "attention_head_size", "dim_head", "d_head")  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -141,11 +142,11 @@ def _kv_heads(fields: Fields, q_heads: Dim, layer: int) -> Dim:
     group_size = section.maybe_dim("n_heads_in_group") if section is not None else None
     if group_size is not None:
         return q_heads // group_size
+    if fields.flag("multi_query") and not fields.flag("new_decoder_architecture"):
+        return Dim(value=1, expression="1 (multi_query)")  # Falcon's num_kv_heads is unused then
     found = fields.layer_dim(layer, *KV_HEADS)
     if found is not None:
         return found
-    if fields.flag("multi_query") and not fields.flag("new_decoder_architecture"):
-        return Dim(value=1, expression="1 (multi_query)")
     if fields.class_leaves_open(*KV_HEADS):
         return q_heads
     return fields.dim(*KV_HEADS)
@@ -181,7 +182,8 @@ def _rope(
 ) -> tuple[Rope | None, str]:
     if not plan.rope or (traits is not None and traits.rope == "none"):
         return None, ""
-    if traits is not None and traits.rope_only_sliding and not plan.sliding:
+    only_sliding = traits is not None and traits.rope_only_sliding
+    if only_sliding and not plan.sliding and fields.find("sliding_window"):
         return None, ""
     style = _style(fields, traits)
     if style is None:
@@ -249,13 +251,13 @@ def _mla(fields: Fields, traits: Traits | None, plan: MixerPlan) -> MlaAttention
         v_head_dim=fields.dim("v_head_dim"),
         rope=rope,
         rope_undecided=undecided or "",
-        indexer=_indexer(fields, rope_dim),
+        indexer=_indexer(fields, plan, rope_dim),
     )
 
 
-def _indexer(fields: Fields, rope_dim: Dim) -> Indexer | None:
+def _indexer(fields: Fields, plan: MixerPlan, rope_dim: Dim) -> Indexer | None:
     """Sparse attention is decided by `index_topk`, not by the class having an indexer."""
-    if fields.maybe_dim("index_topk") is None:
+    if fields.maybe_dim("index_topk") is None or plan.sliding:
         return None
     interleave = bool(fields.flag("indexer_rope_interleave"))
     style = "gptj" if interleave else "neox"

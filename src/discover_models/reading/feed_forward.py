@@ -24,12 +24,17 @@ def read_ffn(
             name="dense MLP",
             reason="its width is adjusted in the class (block_auto_adjust_ff_dim)",
         )
+    if kind == "unknown":
+        return OtherFfn(
+            name="MLP or mixture of experts",
+            reason="which layers have experts is computed by the configuration class",
+        )
     block = fields.block(layer)
     section = block.inner("ffn") if block is not None else None
     if kind == "dense" and section is not None:
         return _block_mlp(section, fields, traits)
     if kind == "dense":
-        return DenseMlp(intermediate=_dense_width(fields, layer), gated=_gated(traits))
+        return DenseMlp(intermediate=_dense_width(fields, traits, layer), gated=_gated(traits))
     if kind == "moe" and fields.number("zero_expert_num"):
         return OtherFfn(
             name="mixture of experts with zero experts",
@@ -62,12 +67,15 @@ def _block_mlp(section: Fields, fields: Fields, traits: Traits | None) -> Ffn:
     return DenseMlp(intermediate=width or missing, gated=_gated(traits))
 
 
-def _dense_width(fields: Fields, layer: int) -> Dim:
+def _dense_width(fields: Fields, traits: Traits | None, layer: int) -> Dim:
     """Where the experts took `intermediate_size`, the dense layers have a field of their own."""
     own = fields.maybe_dim(
         "dense_intermediate_size", "intermediate_size_mlp", "prefix_dense_intermediate_size"
     )
-    return own or fields.layer_dim(layer, *INTERMEDIATE) or fields.dim(*INTERMEDIATE)
+    found = own or fields.layer_dim(layer, *INTERMEDIATE)
+    if found is None and traits is not None and traits.width_factor:
+        return traits.width_factor * fields.dim(*HIDDEN)
+    return found or fields.dim(*INTERMEDIATE)
 
 
 def _gated(traits: Traits | None) -> bool | None:

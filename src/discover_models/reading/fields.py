@@ -139,6 +139,18 @@ class Fields:
             not self.defaults.declares(name) or self._is_null(name) for name in names
         )
 
+    def unresolved(self, *names: str) -> str | None:
+        """A field that the class computes in a way that is not known; None where there is none.
+
+        It has a value then, but nobody here knows which.
+        """
+        if self.defaults is None or self.find(*names) is not None:
+            return None
+        for name in names:
+            if self.defaults.declares(name) and self.defaults.resolve(name, self.values) is None:
+                return self.path + name
+        return None
+
     def _is_null(self, name: str) -> bool:
         default = self.defaults.resolve(name, self.values) if self.defaults is not None else None
         return default is not None and default.value is None

@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from discover_models.reading.attention import Q_HEADS, MixerPlan
+from discover_models.domain.dimension import Dim, known
+from discover_models.reading.attention import LAYERS, Q_HEADS, MixerPlan
 from discover_models.reading.fields import Fields
 
-FfnKind = Literal["dense", "moe", "none"]
+FfnKind = Literal["dense", "moe", "none", "unknown"]
 
 NO_FAMILY = "no family maps this kind of layer yet"
 _MIXER_WORDS = {
@@ -20,7 +21,6 @@ _MIXER_WORDS = {
     "linear_attention": MixerPlan("linear"),
     "mamba": MixerPlan("mamba"),
     "mamba2": MixerPlan("mamba"),
-    "hybrid": MixerPlan("parallel attention and Mamba"),
     "conv": MixerPlan("short convolution"),
 }
 _PATTERN_LETTERS = {"M": "mamba", "*": "attention", "-": "mlp", "E": "moe"}
@@ -33,6 +33,19 @@ class LayerPlan:
 
     mixer: MixerPlan | None
     ffn: FfnKind
+
+
+def count_layers(fields: Fields) -> Dim:
+    """How many layers there are; where no field says it, the length of a layer list."""
+    said = fields.maybe_dim(*LAYERS)
+    if said is not None:
+        return said
+    for name in ("layers_block_type", "layer_types", "hybrid_override_pattern", "block_configs"):
+        found = fields.find(name)
+        entries = fields.items(name) or (fields.text(name) or "").replace("|", "")
+        if found is not None and entries:
+            return known(len(entries), f"length of {found.field}", found.source)
+    return fields.dim(*LAYERS)
 
 
 def plan_layers(fields: Fields, count: int) -> tuple[LayerPlan, ...]:
@@ -48,11 +61,35 @@ def plan_layers(fields: Fields, count: int) -> tuple[LayerPlan, ...]:
     if blocks is not None:
         return blocks
     mixers = _mixers(fields, count)
+    if _attention_free(fields) is not None:
+        return tuple(LayerPlan(mixer, "none") for mixer in mixers)
+    if _sparse_layers_unknown(fields):
+        return tuple(LayerPlan(mixer, "unknown") for mixer in mixers)
     sparse = _sparse_layers(fields, count)
     return tuple(
         LayerPlan(mixer, "moe" if layer in sparse else "dense")
         for layer, mixer in enumerate(mixers)
     )
+
+
+def _sparse_layers_unknown(fields: Fields) -> bool:
+    """Whether the class computes which layers have experts, and no other field says it."""
+    if fields.unresolved(*EXPERTS) or (_has_experts(fields) and fields.unresolved(_DENSE)):
+        return True
+    computed = fields.unresolved("mlp_layer_types") is not None
+    return computed and _has_experts(fields) and fields.find(*_SPARSE_RULES) is None
+
+
+_DENSE = "mlp_only_layers"
+_SPARSE_RULES = (
+    "first_k_dense_replace",
+    "num_dense_layers",
+    "n_dense_layers",
+    "moe_layer_freq",
+    "decoder_sparse_step",
+    "moe_layers",
+    "moe_layers_enum",
+)
 
 
 def _by_blocks(fields: Fields, count: int) -> tuple[LayerPlan, ...] | None:
@@ -126,21 +163,41 @@ def _by_repeated_types(fields: Fields, count: int) -> list[MixerPlan] | None:
 
 def _without_attention(fields: Fields, count: int) -> list[MixerPlan] | None:
     """Model types all of whose layers are of a kind that no field names."""
+    kind = _attention_free(fields)
+    return [kind] * count if kind is not None else None
+
+
+def _attention_free(fields: Fields) -> MixerPlan | None:
     kind = _ATTENTION_FREE.get(fields.text("model_type") or "")
-    if kind is not None:
-        return [kind] * count
-    state_space = fields.find("ssm_cfg", "state_size") is not None
-    has_heads = fields.find(*Q_HEADS) is not None
-    return [MixerPlan("mamba")] * count if state_space and not has_heads else None
+    raw = fields.find("ssm_cfg") is not None and fields.find(*Q_HEADS) is None
+    return kind or (MixerPlan("mamba") if raw else None)
 
 
 _ATTENTION_FREE = {
     "mamba": MixerPlan("mamba"),
     "falcon_mamba": MixerPlan("mamba"),
     "mamba2": MixerPlan("mamba"),
-    "rwkv": MixerPlan("RWKV", reason=NO_FAMILY),
-    "xlstm": MixerPlan("mLSTM", reason=NO_FAMILY),
+    "rwkv": MixerPlan("RWKV time and channel mixing", reason=NO_FAMILY),
+    "xlstm": MixerPlan("mLSTM block", reason=NO_FAMILY),
 }
+"""Their layers have no MLP of the usual kind either."""
+
+
+def _by_an_unknown_rule(fields: Fields, count: int) -> list[MixerPlan] | None:
+    """The class computes `layer_types` from fields, but how is not known, and no window says it."""
+    computed = fields.unresolved("layer_types", "layers_block_type")
+    windowless = fields.flag("use_sliding_window") is False
+    if computed is None or windowless or fields.find(*_WINDOW_RULES):
+        return None
+    reason = f"which layers are of which kind is computed by the configuration class ({computed})"
+    return [MixerPlan("token mixer", reason=reason)] * count
+
+
+_WINDOW_RULES = (
+    "sliding_window_pattern",
+    "_sliding_window_pattern",
+    "max_window_layers",
+)
 
 
 def _by_period(fields: Fields, count: int) -> list[MixerPlan] | None:
@@ -231,9 +288,10 @@ _READERS = (
     _by_numbered_types,
     _by_listed_layers,
     _by_interval,
-    _without_attention,
-    _by_period,
     _by_hybrid_pattern,
+    _without_attention,
+    _by_an_unknown_rule,
+    _by_period,
     _beside_mamba,
 )
 
@@ -282,13 +340,14 @@ def _sparse_layers(fields: Fields, count: int) -> set[int]:
     if first is not None and first.value:
         layers -= set(range(first.value))
     layers &= _by_frequency(fields, count) & _by_range(fields, count)
-    dense = fields.items("mlp_only_layers") or []
+    dense = fields.items(_DENSE) or []
     return layers - {n for n in dense if isinstance(n, int)}
 
 
 def _has_experts(fields: Fields) -> bool:
     found = fields.maybe_dim(*EXPERTS)
-    return found is not None and bool(found.value) and fields.flag("enable_moe_block") is not False
+    off = fields.flag("enable_moe_block") is False or fields.flag("is_moe") is False
+    return found is not None and bool(found.value) and not off
 
 
 EXPERTS = ("num_experts", "n_routed_experts", "num_local_experts", "moe_num_experts",

@@ -30,8 +30,8 @@ class Traits:
     gemma_norm: bool = False
     norm: Literal["rmsnorm", "layernorm"] = "rmsnorm"
     """What normalises the hidden state."""
-    post_norm: bool = False
-    """Norms come after attention and MLP, before the residual is added."""
+    plain_norms: bool = False
+    """Norms never add the residual; the class adds it by itself."""
     sandwich: bool = False
     """A second norm follows attention and MLP."""
     output_gate: bool = False
@@ -42,7 +42,9 @@ class Traits:
     shared_gate: bool = False
     gated: bool = True
     rope_only_sliding: bool = False
-    """Layers with full attention have no position embedding."""
+    """Beside layers with a window, those with full attention have no position embedding."""
+    width_factor: int = 0
+    """Width of the MLP over the hidden size where no field says it; 0 where one must."""
     fused_a_proj: bool | None = None
     """MLA's low-rank projections of q and KV run as one GEMM."""
     sinks: bool = False
@@ -98,6 +100,58 @@ TRAITS: dict[str, Traits] = {
     ),
     "mimo": Traits(source="mimo.py"),
     "phi3": Traits(source="llama.py"),
+    "internlm2": Traits(source="internlm2.py"),
+    "exaone": Traits(source="exaone.py"),
+    "xverse": Traits(source="xverse.py"),
+    "granite": Traits(source="granite.py"),
+    "ernie4_5": Traits(source="ernie4.py", rope="gptj"),
+    "ernie4_5_moe": Traits(source="ernie4.py", rope="gptj"),
+    "arcee": Traits(source="arcee.py", gated=False),
+    "apertus": Traits(source="apertus.py", gated=False, qk_norm="per_head"),
+    "glm4": Traits(source="glm4.py", rope="gptj", sandwich=True),
+    "hunyuan_v1_dense": Traits(source="hunyuan.py", qk_norm="per_head", qk_norm_flag="use_qk_norm"),
+    # Classes whose norms are plain: the residual is added apart.
+    "minicpm": Traits(source="minicpm.py", plain_norms=True),
+    "olmo2": Traits(source="olmo2.py", qk_norm="full", plain_norms=True),
+    "olmo3": Traits(source="olmo2.py", qk_norm="full", plain_norms=True),
+    "exaone4": Traits(
+        source="exaone4.py", qk_norm="per_head", plain_norms=True, rope_only_sliding=True
+    ),
+    "granitemoe": Traits(
+        source="granitemoe.py",
+        plain_norms=True,
+        routing="renorm",
+        expert_width="intermediate_size",
+    ),
+    "olmoe": Traits(
+        source="olmoe.py",
+        qk_norm="full",
+        routing="default_routing",
+        expert_width="intermediate_size",
+    ),
+    # Classes with LayerNorm.
+    "olmo": Traits(source="olmo.py", norm="layernorm"),
+    "orion": Traits(source="orion.py", norm="layernorm"),
+    "stablelm": Traits(source="stablelm.py", norm="layernorm"),
+    "cohere": Traits(source="commandr.py", norm="layernorm", rope="gptj"),
+    "cohere2": Traits(source="commandr.py", norm="layernorm", rope="gptj", rope_only_sliding=True),
+    "starcoder2": Traits(source="starcoder2.py", norm="layernorm", gated=False),
+    "phi": Traits(source="phi.py", norm="layernorm", gated=False),
+    "persimmon": Traits(source="persimmon.py", norm="layernorm", gated=False),
+    "gpt2": Traits(source="gpt2.py", norm="layernorm", gated=False, rope="none", width_factor=4),
+    "gpt_bigcode": Traits(
+        source="gpt_bigcode.py", norm="layernorm", gated=False, rope="none", width_factor=4
+    ),
+    "gptj": Traits(source="gpt_j.py", norm="layernorm", gated=False, rope="gptj", width_factor=4),
+    "opt": Traits(source="opt.py", norm="layernorm", gated=False, rope="none"),
+    "phimoe": Traits(source="phimoe.py", norm="layernorm", expert_width="intermediate_size"),
+    "dbrx": Traits(
+        source="dbrx.py",
+        norm="layernorm",
+        routing="renorm",
+        expert_width="ffn_hidden_size",
+    ),
+    "gemma": Traits(source="gemma.py"),
     "gemma2": Traits(source="gemma2.py", gemma_norm=True, sandwich=True),
     "gemma3_text": Traits(
         source="gemma3_causal.py", qk_norm="per_head", gemma_norm=True, sandwich=True

@@ -6,10 +6,11 @@
 #   make image      build the action's image without a Docker engine (Debian, root)
 #   make image-test run it like the Actions runner does
 #   make format     put the formatting right
+#   make config-classes  write docs/config-classes.md anew
 #   make workspace  bring the real repositories into WORKSPACE (default tmp)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint lint-action image image-test format workspace sync
+.PHONY: help demo test lint lint-action image image-test format config-classes workspace sync
 
 PYTHON ?= python3
 WORKSPACE ?= tmp
@@ -62,6 +63,9 @@ image-test: image sync
 format: sync
 	$(RUN) ruff format .
 	$(RUN) ruff check --fix .
+
+config-classes: sync
+	$(RUN) python scripts/generate_sample_table.py
 
 workspace:
 	@scripts/bring_workspace.sh "$(WORKSPACE)" sglang "$(SGLANG)"

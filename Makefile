@@ -3,10 +3,11 @@
 #   make test       set up and run the tests            (ARGS="-k merge" chooses)
 #   make lint       formatting, lint rules, types
 #   make format     put the formatting right
+#   make bench      measure; DISCOVER_MODELS_WORKSPACE names a real workspace
 #   make workspace  bring the real repositories into WORKSPACE (default tmp)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format workspace sync
+.PHONY: help demo test lint format bench workspace sync
 
 PYTHON ?= python3
 WORKSPACE ?= tmp
@@ -40,6 +41,9 @@ lint: sync
 format: sync
 	$(RUN) ruff format .
 	$(RUN) ruff check --fix .
+
+bench: sync
+	@$(RUN) python bench/bench.py
 
 workspace:
 	@scripts/bring_workspace.sh "$(WORKSPACE)" sglang "$(SGLANG)"

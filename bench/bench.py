@@ -18,7 +18,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from discover_models.errors import SourceError
 from discover_models.ops import SPECS
@@ -128,8 +128,9 @@ def _runs(workspace: Path, folder: Path) -> Iterator[Row]:
 def _definitions(command: Sequence[str]) -> int:
     """How many definitions a run's report has; it fills the cache, too."""
     out = subprocess.run(command, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
-    lines: list[dict[str, Any]] = [json.loads(line) for line in out.stdout.splitlines()]
-    return sum(len(line.get("kernels", ())) for line in lines)
+    report: Any = json.loads(out.stdout)
+    models = cast("list[dict[str, Any]]", report if isinstance(report, list) else [report])
+    return sum(len(model.get("kernels", ())) for model in models)
 
 
 def _against(what: str, cpu: float, by_hand: float, goal: str) -> Row:

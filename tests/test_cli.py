@@ -67,7 +67,8 @@ def run(
         with pytest.raises(SystemExit) as stop:
             cli.main()
         assert isinstance(stop.value.code, int)
-        return Outcome(stop.value.code, *capsys.readouterr())
+        written = capsys.readouterr()
+        return Outcome(stop.value.code, written.out, written.err)
 
     return call
 

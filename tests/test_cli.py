@@ -67,8 +67,8 @@ def run(
         with pytest.raises(SystemExit) as stop:
             cli.main()
         assert isinstance(stop.value.code, int)
-        written = capsys.readouterr()
-        return Outcome(stop.value.code, written.out, written.err)
+        printed = capsys.readouterr()
+        return Outcome(stop.value.code, str(printed.out), str(printed.err))
 
     return call
 

@@ -134,7 +134,7 @@ def tagged_only(
             matched_name=definition.name,
             workloads=definition.has_workloads,
             evidence=dataset.evidence(definition),
-            notes=("no formula yields it",),
+            notes=("from the dataset's tag; no formula yields it",),
         )
         for definition in definitions
         if definition.name not in names

@@ -7,13 +7,14 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
 from discover_models.errors import DiscoverError, UsageError
 from discover_models.progress import Progress
 from discover_models.settings import (
+    AuditFormat,
     ModelRequest,
     OutputFormat,
     RunOptions,
@@ -24,6 +25,7 @@ from discover_models.settings import (
 if TYPE_CHECKING:  # the command line answers --help without them
     from datetime import datetime
 
+    from discover_models.audit.findings import Report
     from discover_models.pipeline import RunResult
 
 app = typer.Typer(
@@ -32,6 +34,10 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+# The base of what a wrong command line raises. Typer brings its own click or, in older versions,
+# imports one, so that its module can't be named here.
+_CommandLineError = cast("type[typer.BadParameter]", typer.BadParameter.__mro__[2])
 
 EXIT_FAILED = 1
 EXIT_USAGE = 2
@@ -45,12 +51,14 @@ _RESULT = "What to do with the result"
 
 Tp = Annotated[
     list[int] | None,
-    typer.Option(min=1, help="Tensor parallel size, in place of the cookbook's. Repeatable.",
+    typer.Option(metavar="N", min=1,
+                 help="Tensor parallel size, in place of the cookbook's. Repeatable.",
                  rich_help_panel=_MODEL),
 ]  # fmt: skip
 Ep = Annotated[
     list[int] | None,
-    typer.Option(min=1, help="Expert parallel size, in place of the cookbook's. Repeatable.",
+    typer.Option(metavar="N", min=1,
+                 help="Expert parallel size, in place of the cookbook's. Repeatable.",
                  rich_help_panel=_MODEL),
 ]  # fmt: skip
 HfRepoId = Annotated[
@@ -161,7 +169,7 @@ def inventory(
         _inventory(options, wanted)
 
 
-@app.command()
+@app.command(short_help="Print the chain of one verdict.")
 def explain(
     model_name: Annotated[str, typer.Argument(metavar="SLUG", help="Short name of the model.")],
     definition: Annotated[str, typer.Argument(metavar="DEFINITION",
@@ -195,6 +203,58 @@ def explain(
     if result.deferred:
         raise DiscoverError(result.deferred[0].message)
     outputs.put(render_explain(result.inventories[0], definition), None)
+
+
+@app.command(short_help="Check the coverage document.")
+def audit(
+    coverage_doc: Annotated[Path, typer.Option(metavar="FILE",
+        help="The coverage document.")] = Path("docs/model_coverage.mdx"),
+    complete_dataset: Annotated[bool, typer.Option("--complete-dataset",
+        help="The dataset is all there is: what has no workloads there has none.")] = False,
+    workspace: WorkspaceDir = Path("tmp"),
+    offline: Offline = False,
+    configs: Configs = None,
+    source: SourceUrls = None,
+    format: Annotated[AuditFormat, typer.Option(rich_help_panel=_RESULT,
+        help="For people, for programs, or as annotations on a pull request.")] = "text",
+    patch: Annotated[Path | None, typer.Option(metavar="FILE", rich_help_panel=_RESULT,
+        help="Write what 'git apply' needs to put the mistakes right; empty without any.")] = None,
+) -> None:  # fmt: skip
+    """Check the coverage document; exit code 1 when something is wrong in it."""
+    from discover_models.audit.run import run_audit
+
+    if patch is not None and not patch.absolute().parent.is_dir():
+        raise UsageError(f"--patch: the folder {patch.parent} is not there")
+    options = RunOptions(
+        coverage_doc=coverage_doc,
+        workspace=workspace,
+        sources=tuple(source or ()),
+        offline=offline,
+        configs=configs,
+        hub_endpoint=os.environ.get("HF_ENDPOINT"),
+        hub_token=os.environ.get("HF_TOKEN"),
+    )
+    progress = Progress(sys.stderr)
+    result = run_audit(options, progress.say, complete=complete_dataset)
+    progress.done()
+    for warning in result.warnings:
+        print(f"warning: {warning}", file=sys.stderr)
+    if patch is not None:
+        patch.write_bytes(result.patch.encode("utf-8"))
+    sys.stdout.write(_audit_text(result.report, format))
+    if result.report.findings:
+        raise typer.Exit(EXIT_FAILED)
+
+
+def _audit_text(report: Report, format: AuditFormat) -> str:
+    from discover_models.render import audit
+
+    render = {
+        "text": audit.render_audit_text,
+        "json": audit.render_audit_json,
+        "github": audit.render_audit_github,
+    }
+    return render[format](report)
 
 
 def _requests(

@@ -101,7 +101,7 @@ def run(options: RunOptions, say: Say) -> RunResult:
         UsageError: the workspace is missing, or a model can't be told from its name.
         SourceError: the dataset can't be read, so that nothing can be decided.
     """
-    workspace = _workspace(options, say)
+    workspace = workspace_of(options, say)
     with workspace.locked():
         world = open_world(workspace, options)
         discovery = _discover(workspace, world, options, say) if options.discover else None
@@ -120,7 +120,7 @@ def _inventories(
     slugs = distinct_slugs(
         [target.hf_repo_id for target in targets], [target.slug for target in targets]
     )
-    files = _configurations([target.hf_repo_id for target in targets], world)
+    files = configurations([target.hf_repo_id for target in targets], world.configs, world.hub)
     inventories: list[Inventory] = []
     models: list[ModelKernels] = []
     deferred: list[Deferred] = []
@@ -213,7 +213,7 @@ class _Resolver:
 
     def _config(self, repo_id: str) -> Mapping[str, Any] | None:
         if repo_id not in self._configs:
-            file = _configurations([repo_id], self._world)[repo_id]
+            file = configurations([repo_id], self._world.configs, self._world.hub)[repo_id]
             self._configs[repo_id] = None if isinstance(file, ConfigError) else file.config
         return self._configs[repo_id]
 
@@ -233,7 +233,8 @@ def _new_targets(discovery: Discovery | None, asked: list[ModelRequest]) -> list
     return [ModelRequest(hf_repo_id=repo_id) for repo_id in new if repo_id.casefold() not in have]
 
 
-def _workspace(options: RunOptions, say: Say) -> Workspace:
+def workspace_of(options: RunOptions, say: Say) -> Workspace:
+    """The folder of the repositories; `UsageError` when it is missing offline."""
     if options.offline and not options.workspace.is_dir():
         raise UsageError(
             f"the workspace {options.workspace} is not there: run without --offline to clone the"
@@ -250,7 +251,7 @@ def open_world(workspace: Workspace, options: RunOptions) -> World:
     if not any(state.usable for state in states.values()):
         reasons = "; ".join(state.error for state in states.values())
         raise UsageError(f"{options.workspace} holds none of the repositories: {reasons}")
-    dataset = _opened(states["flashinfer-trace"], DatasetIndex.open)
+    dataset = opened(states["flashinfer-trace"], DatasetIndex.open)
     if isinstance(dataset, SourceError):
         raise dataset
     transformers = ConfigDefaults.load()
@@ -258,17 +259,17 @@ def open_world(workspace: Workspace, options: RunOptions) -> World:
     return World(
         sources=Sources(
             dataset=dataset,
-            flashinfer=_opened(
+            flashinfer=opened(
                 states["flashinfer"], lambda path, at: FlashInferAnswers(path, at, cache)
             ),
-            sglang=_opened(states["sglang"], lambda path, at: SglangAnswers(path, at, cache)),
+            sglang=opened(states["sglang"], lambda path, at: SglangAnswers(path, at, cache)),
         ),
-        cookbook=_cookbook(states["sgl-cookbook"]),
+        cookbook=cookbook_of(states["sgl-cookbook"]),
         pages=_pages(states["sglang"]),
-        libraries=(transformers, *_sglang_configs(states["sglang"], transformers)),
+        libraries=(transformers, *config_classes(states["sglang"], transformers)),
         repositories=states,
         origins={name: _origin(workspace, name) for name in states},
-        hub=None if options.offline else _hub(options),
+        hub=None if options.offline else hub_of(options),
         configs=options.configs,
     )
 
@@ -284,7 +285,7 @@ def _origin(workspace: Workspace, name: SourceName) -> str:
         return ""
 
 
-def _opened(
+def opened(
     state: RepoState, open_index: Callable[[Path, str | None], Index]
 ) -> Index | SourceError:
     """The index, or why there is none."""
@@ -296,7 +297,8 @@ def _opened(
         return error
 
 
-def _cookbook(state: RepoState) -> Cookbook:
+def cookbook_of(state: RepoState) -> Cookbook:
+    """The cookbook, or an empty one with the reason."""
     if not state.usable:
         return Cookbook(errors={"sgl-cookbook": state.error})
     return read_cookbook(state.path)
@@ -306,7 +308,7 @@ def _pages(state: RepoState) -> CookbookPages:
     return read_pages(state.path) if state.usable else CookbookPages()
 
 
-def _sglang_configs(state: RepoState, transformers: ConfigDefaults) -> Iterable[ConfigLookup]:
+def config_classes(state: RepoState, transformers: ConfigDefaults) -> Iterable[ConfigLookup]:
     """SGLang's own configuration classes, as far as its checkout has them."""
     if state.usable:
         try:
@@ -315,7 +317,8 @@ def _sglang_configs(state: RepoState, transformers: ConfigDefaults) -> Iterable[
             return
 
 
-def _hub(options: RunOptions) -> Hub:
+def hub_of(options: RunOptions) -> Hub:
+    """A client of the Hub as the run's options want it."""
     return HubOnDemand(
         cache_dir=options.hub_cache.expanduser(),
         endpoint=options.hub_endpoint,
@@ -323,18 +326,20 @@ def _hub(options: RunOptions) -> Hub:
     )
 
 
-def _configurations(repo_ids: list[str], world: World) -> dict[str, ConfigFile | ConfigError]:
+def configurations(
+    repo_ids: list[str], configs: Path | None, hub: Hub | None
+) -> dict[str, ConfigFile | ConfigError]:
     """Each model's configuration: from the folder first, the others from the Hub at once."""
     found: dict[str, ConfigFile | ConfigError] = {}
     for repo_id in repo_ids:
-        local = _local(repo_id, world.configs)
+        local = _local(repo_id, configs)
         if local is not None:
             found[repo_id] = local
     missing = [repo_id for repo_id in repo_ids if repo_id not in found]
-    if world.hub is not None and missing:
-        return found | world.hub.fetch_many(missing)
+    if hub is not None and missing:
+        return found | hub.fetch_many(missing)
     for repo_id in missing:
-        where = f"below {world.configs}" if world.configs else "without --configs"
+        where = f"below {configs}" if configs else "without --configs"
         found[repo_id] = ConfigError(
             f"{repo_id}: no configuration {where}, and the run is offline", reason="offline"
         )

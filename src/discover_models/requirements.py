@@ -87,7 +87,7 @@ def refusal(architecture: Architecture, sizes: Parallelism) -> str:
 
 
 def _indivisible(group: LayerGroup, sizes: Parallelism) -> str:
-    for name, dim, replicated in _split_dims(group):
+    for name, dim, replicated in split_dims(group):
         size = sizes.ep if name == "experts" else sizes.attention_tp
         fits = dim.value is None or dim.value % size == 0
         if not fits and replicated and dim.value is not None and dim.value < size:
@@ -97,7 +97,7 @@ def _indivisible(group: LayerGroup, sizes: Parallelism) -> str:
     return ""
 
 
-def _split_dims(group: LayerGroup) -> Iterator[tuple[str, Dim, bool]]:
+def split_dims(group: LayerGroup) -> Iterator[tuple[str, Dim, bool]]:
     """What is split over GPUs: name, size, and whether it is replicated when too small."""
     match group.mixer:
         case GqaAttention() as gqa:

@@ -9,6 +9,8 @@ from typing import Literal
 
 OutputFormat = Literal["text", "markdown", "json"]
 
+AuditFormat = Literal["text", "json", "github"]
+
 
 @dataclass(frozen=True, kw_only=True)
 class ModelRequest:

@@ -78,8 +78,6 @@ def size_sources(kernel: ClassifiedKernel) -> tuple[str, ...]:
 def notes(kernel: ClassifiedKernel) -> tuple[str, ...]:
     """Everything that the reader should know beside the verdict."""
     said: list[str] = []
-    if kernel.source == "dataset_tag":
-        said.append("tagged with this model in the dataset")
     if kernel.phase1_status == "existing":
         if kernel.matched_name not in ("", kernel.required.definition_name):
             said.append(f"in the dataset as {kernel.matched_name}")

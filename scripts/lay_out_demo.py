@@ -5,7 +5,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "src"))
 
-from discover_models import demo  # noqa: E402  (found only by way of the line above)
+from discover_models import demo
 
 if __name__ == "__main__":
     folder = Path(sys.argv[1])

@@ -1,24 +1,31 @@
 """The command line: turns arguments into a `RunOptions`, and an outcome into an exit code."""
 
+from __future__ import annotations
+
 import os
 import sys
-import tempfile
-import traceback
-from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
-from importlib import metadata
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from discover_models.domain.kernel import Inventory
 from discover_models.errors import DiscoverError, UsageError
 from discover_models.progress import Progress
-from discover_models.settings import ModelRequest, OutputFormat, RunOptions, WantedOutput
-from discover_models.sources.since import parse_since
+from discover_models.settings import (
+    AuditFormat,
+    ModelRequest,
+    OutputFormat,
+    RunOptions,
+    WantedOutput,
+    cache_folder,
+)
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # the command line answers --help without them
+    from datetime import datetime
+
+    from discover_models.audit.findings import Report
     from discover_models.pipeline import RunResult
 
 app = typer.Typer(
@@ -27,6 +34,10 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+# The base of what a wrong command line raises. Typer brings its own click or, in older versions,
+# imports one, so that its module can't be named here.
+_CommandLineError = cast("type[typer.BadParameter]", typer.BadParameter.__mro__[2])
 
 EXIT_FAILED = 1
 EXIT_USAGE = 2
@@ -68,6 +79,12 @@ Configs = Annotated[
     typer.Option(metavar="DIR", rich_help_panel=_SOURCES,
                  help="Folder of ORG/MODEL/config.json, looked up before the Hub."),
 ]  # fmt: skip
+CacheDir = Annotated[
+    str,
+    typer.Option(metavar="DIR", rich_help_panel=_SOURCES, envvar="DISCOVER_MODELS_CACHE",
+                 help="Where what was read of the repositories is kept for the next run; 'none'"
+                      " to keep nothing.  [default: discover-models in the user's cache folder]"),
+]  # fmt: skip
 SourceUrls = Annotated[
     list[str] | None,
     typer.Option("--source", metavar="NAME=URL[@REVISION]", rich_help_panel=_SOURCES,
@@ -77,6 +94,8 @@ SourceUrls = Annotated[
 
 def _version(wanted: bool) -> None:
     if wanted:
+        from importlib import metadata
+
         print(metadata.version("discover-models"))
         raise typer.Exit
 
@@ -102,6 +121,7 @@ def inventory(
         help="Coverage document whose models --discover leaves out.")] = Path(
             "docs/model_coverage.mdx"),
     source: SourceUrls = None,
+    cache_dir: CacheDir = "",
     demo: Annotated[bool, typer.Option("--demo", rich_help_panel=_SOURCES,
         help="Run on a small synthetic workspace inside the package.")] = False,
     manifest: Annotated[str, typer.Option(metavar="FILE", rich_help_panel=_RESULT,
@@ -125,7 +145,7 @@ def inventory(
     options = RunOptions(
         models=_requests(model_name, hf_repo_id, models, none_needed=demo or discover),
         discover=discover,
-        since=parse_since(since, datetime.now(UTC)) if discover else None,
+        since=_moment(since) if discover else None,
         coverage_doc=coverage_doc,
         manifest=manifest,
         manifest_dir=manifest_dir,
@@ -136,6 +156,7 @@ def inventory(
         sources=tuple(source or ()),
         offline=offline,
         configs=configs,
+        cache_dir=cache_folder(cache_dir),
         hub_endpoint=os.environ.get("HF_ENDPOINT"),
         hub_token=os.environ.get("HF_TOKEN"),
     )
@@ -158,8 +179,10 @@ def explain(
     offline: Offline = False,
     configs: Configs = None,
     source: SourceUrls = None,
+    cache_dir: CacheDir = "",
 ) -> None:  # fmt: skip
     """The chain of one verdict, from the configuration's field to SGLang's call."""
+    from discover_models import outputs
     from discover_models.render import render_explain
 
     options = RunOptions(
@@ -170,13 +193,66 @@ def explain(
         sources=tuple(source or ()),
         offline=offline,
         configs=configs,
+        cache_dir=cache_folder(cache_dir),
         hub_endpoint=os.environ.get("HF_ENDPOINT"),
         hub_token=os.environ.get("HF_TOKEN"),
     )
     result = _run(options)
     if result.deferred:
         raise DiscoverError(result.deferred[0].message)
-    print(render_explain(result.inventories[0], definition), end="")
+    outputs.put(render_explain(result.inventories[0], definition), None)
+
+
+@app.command()
+def audit(
+    coverage_doc: Annotated[Path, typer.Option(metavar="FILE",
+        help="The coverage document.")] = Path("docs/model_coverage.mdx"),
+    complete_dataset: Annotated[bool, typer.Option("--complete-dataset",
+        help="The dataset is all there is: what has no workloads there has none.")] = False,
+    workspace: WorkspaceDir = Path("tmp"),
+    offline: Offline = False,
+    configs: Configs = None,
+    source: SourceUrls = None,
+    format: Annotated[AuditFormat, typer.Option(rich_help_panel=_RESULT,
+        help="For people, for programs, or as annotations on a pull request.")] = "text",
+    patch: Annotated[Path | None, typer.Option(metavar="FILE", rich_help_panel=_RESULT,
+        help="Write what 'git apply' needs to put the mistakes right; empty without any.")] = None,
+) -> None:  # fmt: skip
+    """Check the coverage document; exit code 1 when something is wrong in it."""
+    from discover_models.audit.run import run_audit
+
+    if patch is not None and not patch.absolute().parent.is_dir():
+        raise UsageError(f"--patch: the folder {patch.parent} is not there")
+    options = RunOptions(
+        coverage_doc=coverage_doc,
+        workspace=workspace,
+        sources=tuple(source or ()),
+        offline=offline,
+        configs=configs,
+        hub_endpoint=os.environ.get("HF_ENDPOINT"),
+        hub_token=os.environ.get("HF_TOKEN"),
+    )
+    progress = Progress(sys.stderr)
+    result = run_audit(options, progress.say, complete=complete_dataset)
+    progress.done()
+    for warning in result.warnings:
+        print(f"warning: {warning}", file=sys.stderr)
+    if patch is not None:
+        patch.write_bytes(result.patch.encode("utf-8"))
+    sys.stdout.write(_audit_text(result.report, format))
+    if result.report.findings:
+        raise typer.Exit(EXIT_FAILED)
+
+
+def _audit_text(report: Report, format: AuditFormat) -> str:
+    from discover_models.render import audit
+
+    render = {
+        "text": audit.render_audit_text,
+        "json": audit.render_audit_json,
+        "github": audit.render_audit_github,
+    }
+    return render[format](report)
 
 
 def _requests(
@@ -194,6 +270,14 @@ def _requests(
     raise UsageError(
         "say which model: --model-name, --hf-repo-id, --models, --discover or --demo (see --help)"
     )
+
+
+def _moment(since: str) -> datetime:
+    from datetime import UTC, datetime
+
+    from discover_models.sources.since import parse_since
+
+    return parse_since(since, datetime.now(UTC))
 
 
 def _model_list(path: Path) -> tuple[ModelRequest, ...]:
@@ -216,32 +300,35 @@ def _model_list(path: Path) -> tuple[ModelRequest, ...]:
 
 
 def _demo(options: RunOptions, wanted: WantedOutput) -> None:
+    import tempfile
+
     from discover_models import demo
 
     with tempfile.TemporaryDirectory(prefix="discover-models-demo-") as folder:
         print(demo.NOTICE, file=sys.stderr)
         everything = tuple(ModelRequest(hf_repo_id=repo_id) for repo_id in demo.MODELS)
-        synthetic = {
-            "workspace": demo.prepare(Path(folder)),
-            "configs": demo.CONFIGS,
-            "offline": True,
-            "models": options.models or everything,
-        }
-        _inventory(options.model_copy(update=synthetic), wanted)
+        synthetic = replace(
+            options,
+            workspace=demo.prepare(Path(folder)),
+            configs=demo.CONFIGS,
+            offline=True,
+            cache_dir=None,
+            models=options.models or everything,
+        )
+        _inventory(synthetic, wanted)
 
 
 def _inventory(options: RunOptions, wanted: WantedOutput) -> None:
+    from datetime import UTC, datetime
+
+    from discover_models import outputs
+
     several = options.discover or len(options.models) > 1
-    if options.manifest and "{model_slug}" not in options.manifest and several:
-        raise UsageError(
-            f"--manifest {options.manifest} is one file for several models: put {{model_slug}}"
-            " into it, or use --manifest-dir"
-        )
-    if wanted.output is not None and not wanted.output.absolute().parent.is_dir():
-        raise UsageError(f"--output: the folder {wanted.output.parent} is not there")
+    outputs.check_outputs(options, wanted, several=several)
     result = _run(options)
-    _write_manifests(result.inventories, options)
-    _report(result, wanted)
+    written, failed = outputs.write_manifests(result.inventories, options, datetime.now(UTC))
+    result = replace(result, inventories=written, deferred=(*result.deferred, *failed))
+    outputs.put(_rendered(result, wanted.format), wanted.output)
     for model in result.deferred:
         print(f"{model.model_slug}: {model.message}", file=sys.stderr)
     if result.deferred and not several:
@@ -250,38 +337,20 @@ def _inventory(options: RunOptions, wanted: WantedOutput) -> None:
         raise typer.Exit(EXIT_SOME_FAILED)
 
 
-def _run(options: RunOptions) -> "RunResult":
+def _run(options: RunOptions) -> RunResult:
     from discover_models.pipeline import run
 
     progress = Progress(sys.stderr)
-    result = run(options, progress.say)
-    progress.done()
+    try:
+        result = run(options, progress.say)
+    finally:
+        progress.done()
     for warning in result.warnings:
         print(f"warning: {warning}", file=sys.stderr)
     return result
 
 
-def _write_manifests(inventories: Sequence[Inventory], options: RunOptions) -> None:
-    from discover_models import manifests
-    from discover_models.domain.manifest import from_inventory
-    from discover_models.resolve import manifest_paths
-
-    now = datetime.now(UTC)
-    for item in inventories:
-        new = from_inventory(item, now.date())
-        for path in manifest_paths(item.model_slug, options, date=now.strftime("%Y%m%d")):
-            manifests.update(path, new, refresh=options.refresh, failed=item.source_errors)
-
-
-def _report(result: "RunResult", wanted: WantedOutput) -> None:
-    text = _rendered(result, wanted.format)
-    if wanted.output is None:
-        sys.stdout.write(text)
-    else:
-        wanted.output.write_text(text, "utf-8")
-
-
-def _rendered(result: "RunResult", format: OutputFormat) -> str:
+def _rendered(result: RunResult, format: OutputFormat) -> str:
     from discover_models import render
 
     models = (result.inventories, result.deferred)
@@ -296,41 +365,31 @@ def _rendered(result: "RunResult", format: OutputFormat) -> str:
 
 def main() -> None:
     """Run the command; the one place that turns errors into exit codes."""
-    sys.exit(_guarded(lambda: app(standalone_mode=False)))
+    sys.exit(_guarded(app))
 
 
 def _guarded(command: Callable[[], object]) -> int:
     """The exit code: expected errors are one sentence, everything else is a bug with its trace."""
-    import click
-
     try:
-        code = command()
-        return code if isinstance(code, int) else 0
+        command()
+    except SystemExit as stop:  # --help, a wrong option, an exit code of ours, Ctrl-C
+        return stop.code if isinstance(stop.code, int) else EXIT_BUG
     except UsageError as error:
         return _say(error, EXIT_USAGE)
     except DiscoverError as error:
         return _say(error, EXIT_FAILED)
-    except click.exceptions.Exit as stop:
-        return stop.exit_code
-    except click.ClickException as error:
-        error.show()
-        return error.exit_code
-    except (KeyboardInterrupt, click.Abort):
+    except KeyboardInterrupt:
         return EXIT_INTERRUPTED
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
     except Exception:
+        import traceback
+
         traceback.print_exc()
         print("This is a bug in discover-models; please report it with the lines above.",
               file=sys.stderr)  # fmt: skip
         return EXIT_BUG
+    return 0
 
 
 def _say(error: DiscoverError, code: int) -> int:
     print(f"discover-models: {error}", file=sys.stderr)
     return code
-
-
-if __name__ == "__main__":
-    main()

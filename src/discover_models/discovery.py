@@ -133,6 +133,27 @@ def discover(
     )
 
 
+def settle(
+    found: Discovery,
+    resolved: Iterable[Candidate],
+    titles: Sequence[str],
+    tracked_as: Mapping[str, str],
+) -> Discovery:
+    """The discovery with its candidates resolved: now known ones may be tracked, or one model."""
+    candidates: dict[str, Candidate] = {}
+    tracked = {item.name: item for item in found.tracked}
+    for item in resolved:
+        repo_id = item.hf_repo_id
+        title = _title(repo_id, titles, tracked_as)
+        if repo_id and title is not None:
+            tracked[repo_id] = TrackedCandidate(name=repo_id, title=title)
+            continue
+        key = (repo_id or f"{item.origin} {item.name}").casefold()
+        candidates[key] = _merged(candidates[key], item) if key in candidates else item
+    update = {"candidates": tuple(candidates.values()), "tracked": tuple(tracked.values())}
+    return found.model_copy(update=update)
+
+
 def _title(repo_id: str | None, titles: Sequence[str], aliases: Mapping[str, str]) -> str | None:
     """The title that a repository is tracked under, if it is."""
     if not repo_id:

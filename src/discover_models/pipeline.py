@@ -11,6 +11,7 @@ from discover_models.discovery import (
     discover,
     group_variants,
     kernel_keys,
+    settle,
     with_hints,
 )
 from discover_models.discovery import resolve as resolve_candidate
@@ -25,18 +26,18 @@ from discover_models.requirements import requirements
 from discover_models.resolve import KnownModels, known_groups, resolve
 from discover_models.settings import ModelRequest, RunOptions
 from discover_models.slugs import distinct_slugs
+from discover_models.sources.answers import FlashInferAnswers, SglangAnswers
+from discover_models.sources.cache import DiskCache
 from discover_models.sources.class_defaults import text_defaults
 from discover_models.sources.config_defaults import ConfigDefaults, ConfigLookup
 from discover_models.sources.config_file import ConfigFile, check_language_model, read_local
 from discover_models.sources.cookbook import Cookbook, parallelism_for, read_cookbook
 from discover_models.sources.coverage_doc import read_tracked
 from discover_models.sources.dataset import DatasetIndex
-from discover_models.sources.flashinfer import FlashInferIndex
-from discover_models.sources.hub import HubClient
+from discover_models.sources.hub_access import Hub, HubOnDemand
 from discover_models.sources.novelties import read_novelties
-from discover_models.sources.pages import CookbookPage
+from discover_models.sources.pages import CookbookPages, read_pages
 from discover_models.sources.registered import registered_names
-from discover_models.sources.sglang import SglangIndex
 from discover_models.sources.sglang_configs import SglangConfigs
 from discover_models.sources.source_spec import SourceName, merge_sources
 from discover_models.sources.workspace import RepoState, Workspace
@@ -58,11 +59,19 @@ class World:
 
     sources: Sources
     cookbook: Cookbook
+    pages: CookbookPages
+    """SGLang's own cookbook."""
     libraries: tuple[ConfigLookup, ...]
     repositories: Mapping[SourceName, RepoState]
     origins: Mapping[str, str]
-    hub: HubClient | None
+    hub: Hub | None
     configs: Path | None
+
+    def save(self) -> None:
+        """Keep for the next run what was read in this one."""
+        for source in (self.sources.flashinfer, self.sources.sglang):
+            if isinstance(source, FlashInferAnswers | SglangAnswers):
+                source.save()
 
     @property
     def repo_shas(self) -> dict[str, str]:
@@ -100,13 +109,14 @@ def run(options: RunOptions, say: Say, amend: Amend = _as_it_is) -> RunResult:
         UsageError: the workspace is missing, or a model can't be told from its name.
         SourceError: the dataset can't be read, so that nothing can be decided.
     """
-    workspace = _workspace(options, say)
+    workspace = workspace_of(options, say)
     with workspace.locked():
         world = open_world(workspace, options)
         discovery = _discover(workspace, world, options, say) if options.discover else None
         known = KnownModels(world.cookbook, options.configs, world.hub)
         targets = [resolve(request, known, options) for request in options.models]
         targets += _new_targets(discovery, targets, amend)
+        targets = list(dict.fromkeys(targets))
         inventories, deferred = _inventories(targets, world, options, say)
     return RunResult(inventories, deferred, world.origins, _warnings(world), discovery)
 
@@ -118,7 +128,7 @@ def _inventories(
     slugs = distinct_slugs(
         [target.hf_repo_id for target in targets], [target.slug for target in targets]
     )
-    files = _configurations([target.hf_repo_id for target in targets], world)
+    files = configurations([target.hf_repo_id for target in targets], world.configs, world.hub)
     inventories: list[Inventory] = []
     models: list[ModelKernels] = []
     deferred: list[Deferred] = []
@@ -132,8 +142,9 @@ def _inventories(
             sizes = (target.tp or options.tp, target.ep or options.ep)
             inventories.append(_inventory(slug, file, architecture, world, sizes))
             models.append(_kernels_of(file.hf_repo_id, architecture))
-        except ConfigError as error:
+        except (ConfigError, SourceError) as error:
             deferred.append(_deferred(slug, target.hf_repo_id, error))
+    world.save()
     groups = group_variants(models, known_groups(options, slugs))
     return tuple(_grouped(inventory, groups) for inventory in inventories), tuple(deferred)
 
@@ -166,19 +177,17 @@ def _discover(workspace: Workspace, world: World, options: RunOptions, say: Say)
         tracked_as=options.tracked,
         errors=new.errors if tracked else {**new.errors, "coverage document": unread},
     )
-    resolver = _Resolver(world, new.pages)
-    return found.model_copy(
-        update={"candidates": tuple(resolver.resolve(c) for c in found.candidates)}
-    )
+    resolver = _Resolver(world)
+    return settle(found, map(resolver.resolve, found.candidates), titles, options.tracked)
 
 
 class _Resolver:
     """Finds candidates' repositories, asking for each configuration once."""
 
-    def __init__(self, world: World, pages: Iterable[CookbookPage]) -> None:
+    def __init__(self, world: World) -> None:
         self._world = world
         self._listed = [(model.model_path, "cookbook") for model in world.cookbook.models]
-        self._listed += [(c.model_path, "page") for page in pages for c in page.configurations]
+        self._listed += [(repo_id, "page") for page in world.pages.pages for repo_id in page.served]
         self._configs: dict[str, Mapping[str, Any] | None] = {}
         self._registered: frozenset[str] | None = None
         self._checkpoints: dict[str, str] | None = None
@@ -214,7 +223,7 @@ class _Resolver:
 
     def _config(self, repo_id: str) -> Mapping[str, Any] | None:
         if repo_id not in self._configs:
-            file = _configurations([repo_id], self._world)[repo_id]
+            file = configurations([repo_id], self._world.configs, self._world.hub)[repo_id]
             self._configs[repo_id] = None if isinstance(file, ConfigError) else file.config
         return self._configs[repo_id]
 
@@ -237,12 +246,15 @@ def _new_targets(
     return [item for item in wanted if item and item.hf_repo_id.casefold() not in have]
 
 
-def _workspace(options: RunOptions, say: Say) -> Workspace:
+def workspace_of(options: RunOptions, say: Say) -> Workspace:
+    """The folder of the repositories; `UsageError` when it is missing offline."""
     if options.offline and not options.workspace.is_dir():
         raise UsageError(
             f"the workspace {options.workspace} is not there: run without --offline to clone the"
             " repositories into it, or name another one with --workspace"
         )
+    if options.configs is not None and not options.configs.is_dir():
+        raise UsageError(f"--configs: the folder {options.configs} is not there")
     return Workspace(options.workspace, offline=options.offline, say=say)
 
 
@@ -252,18 +264,25 @@ def open_world(workspace: Workspace, options: RunOptions) -> World:
     if not any(state.usable for state in states.values()):
         reasons = "; ".join(state.error for state in states.values())
         raise UsageError(f"{options.workspace} holds none of the repositories: {reasons}")
+    dataset = opened(states["flashinfer-trace"], DatasetIndex.open)
+    if isinstance(dataset, SourceError):
+        raise dataset
     transformers = ConfigDefaults.load()
+    cache = DiskCache(options.cache_dir / "indexes") if options.cache_dir is not None else None
     return World(
         sources=Sources(
-            dataset=_opened(states["flashinfer-trace"], DatasetIndex.open),
-            flashinfer=_opened(states["flashinfer"], FlashInferIndex.open),
-            sglang=_opened(states["sglang"], SglangIndex.open),
+            dataset=dataset,
+            flashinfer=opened(
+                states["flashinfer"], lambda path, at: FlashInferAnswers(path, at, cache)
+            ),
+            sglang=opened(states["sglang"], lambda path, at: SglangAnswers(path, at, cache)),
         ),
-        cookbook=_cookbook(states["sgl-cookbook"]),
-        libraries=(transformers, *_sglang_configs(states["sglang"], transformers)),
+        cookbook=cookbook_of(states["sgl-cookbook"], cache),
+        pages=_pages(states["sglang"]),
+        libraries=(transformers, *config_classes(states["sglang"], transformers, cache)),
         repositories=states,
         origins={name: _origin(workspace, name) for name in states},
-        hub=None if options.offline else _hub(options),
+        hub=None if options.offline else hub_of(options),
         configs=options.configs,
     )
 
@@ -279,7 +298,7 @@ def _origin(workspace: Workspace, name: SourceName) -> str:
         return ""
 
 
-def _opened(
+def opened(
     state: RepoState, open_index: Callable[[Path, str | None], Index]
 ) -> Index | SourceError:
     """The index, or why there is none."""
@@ -291,41 +310,52 @@ def _opened(
         return error
 
 
-def _cookbook(state: RepoState) -> Cookbook:
+def cookbook_of(state: RepoState, cache: DiskCache | None = None) -> Cookbook:
+    """The cookbook, or an empty one with the reason."""
     if not state.usable:
         return Cookbook(errors={"sgl-cookbook": state.error})
-    return read_cookbook(state.path)
+    return read_cookbook(state.path, cache)
 
 
-def _sglang_configs(state: RepoState, transformers: ConfigDefaults) -> Iterable[ConfigLookup]:
+def _pages(state: RepoState) -> CookbookPages:
+    return read_pages(state.path) if state.usable else CookbookPages()
+
+
+def config_classes(
+    state: RepoState, transformers: ConfigDefaults, cache: DiskCache | None = None
+) -> Iterable[ConfigLookup]:
     """SGLang's own configuration classes, as far as its checkout has them."""
     if state.usable:
         try:
-            yield SglangConfigs(state.path, f"sglang {(state.commit or '')[:8]}", transformers)
+            name = f"sglang {(state.commit or '')[:8]}"
+            yield SglangConfigs(state.path, name, transformers, cache)
         except SourceError:
             return
 
 
-def _hub(options: RunOptions) -> HubClient:
-    return HubClient(
+def hub_of(options: RunOptions) -> Hub:
+    """A client of the Hub as the run's options want it."""
+    return HubOnDemand(
         cache_dir=options.hub_cache.expanduser(),
         endpoint=options.hub_endpoint,
         token=options.hub_token,
     )
 
 
-def _configurations(repo_ids: list[str], world: World) -> dict[str, ConfigFile | ConfigError]:
+def configurations(
+    repo_ids: list[str], configs: Path | None, hub: Hub | None
+) -> dict[str, ConfigFile | ConfigError]:
     """Each model's configuration: from the folder first, the others from the Hub at once."""
     found: dict[str, ConfigFile | ConfigError] = {}
     for repo_id in repo_ids:
-        local = _local(repo_id, world.configs)
+        local = _local(repo_id, configs)
         if local is not None:
             found[repo_id] = local
     missing = [repo_id for repo_id in repo_ids if repo_id not in found]
-    if world.hub is not None:
-        return found | world.hub.fetch_many(missing)
+    if hub is not None and missing:
+        return found | hub.fetch_many(missing)
     for repo_id in missing:
-        where = f"below {world.configs}" if world.configs else "without --configs"
+        where = f"below {configs}" if configs else "without --configs"
         found[repo_id] = ConfigError(
             f"{repo_id}: no configuration {where}, and the run is offline", reason="offline"
         )
@@ -378,15 +408,20 @@ def architecture_of(file: ConfigFile, libraries: tuple[ConfigLookup, ...]) -> Ar
 def _parallelism(
     repo_id: str, world: World, given: _Sizes
 ) -> tuple[tuple[Parallelism, ...], tuple[str, ...]]:
-    """The given sizes, each with each; else the cookbook's; else one GPU."""
+    """The given sizes, each with each; else the cookbook's; else one GPU.
+
+    An expert parallel size alone brings the smallest tensor parallel size that SGLang takes it
+    with, which is the same.
+    """
     tps, eps = given
-    if tps or eps:
+    if eps and not tps:
+        return tuple(Parallelism(tp=ep, ep=ep, source="--ep") for ep in eps), ()
+    if tps:
         return tuple(
-            Parallelism(tp=tp, ep=ep, source="--tp/--ep")
-            for tp in tps or (1,)
-            for ep in eps or (1,)
+            Parallelism(tp=tp, ep=ep, source="--tp/--ep") for tp in tps for ep in eps or (1,)
         ), ()
     entries = [c for model in world.cookbook.models for c in model.configurations]
+    entries += [c for page in world.pages.pages for c in page.configurations]
     sizes, relation = parallelism_for(repo_id, entries)
     if not sizes:
         return DEFAULT_PARALLELISM, _cookbook_notes(world)
@@ -402,13 +437,14 @@ def _cookbook_notes(world: World) -> tuple[str, ...]:
     )
 
 
-def _deferred(slug: str, repo_id: str, error: ConfigError) -> Deferred:
+def _deferred(slug: str, repo_id: str, error: ConfigError | SourceError) -> Deferred:
+    reason = error.reason if isinstance(error, ConfigError) else "source"
     return Deferred(
         model_slug=slug,
         hf_repo_id=repo_id,
-        reason=error.reason,
+        reason=reason,
         message=str(error),
-        skipped=error.reason == "not_a_language_model",
+        skipped=reason == "not_a_language_model",
     )
 
 

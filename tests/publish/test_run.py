@@ -375,7 +375,7 @@ def test_beside_long_text_of_people_rows_are_dropped(host: Host):
     host.run()
     found = host.issue("alpha")
     host.person("PATCH", f"/issues/{found.number}", {"body": found.body + "\n" + "x" * 40_000})
-    host.run((model("alpha", *(builders.missing(f"moe_{n}") for n in range(200))),))
+    host.run((model("alpha", *(builders.missing(f"moe_{n}") for n in range(600))),))
     body = host.issue("alpha").body
     assert body.endswith("x" * 40_000)
     assert "more left out" in body

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from discover_models.domain.architecture import Architecture, Ffn, LayerGroup, Mixer, Unmapped
 from discover_models.errors import ConfigError
-from discover_models.reading.attention import HIDDEN, LAYERS, read_mixer
+from discover_models.reading.attention import HIDDEN, LAYERS, read_mixer, sizes_vary
 from discover_models.reading.decoder import Decoder, find_decoder
 from discover_models.reading.feed_forward import read_ffn
 from discover_models.reading.fields import Defaults, Fields
@@ -71,20 +71,24 @@ def _groups(
     except ValueError as error:
         message = f"the configuration contradicts itself: {error}"
         raise ConfigError(message, reason="malformed") from error
-    parts: dict[tuple[Mixer | None, Ffn | None], list[int]] = {}
+    varies = sizes_vary(fields)
+    alike: dict[tuple[LayerPlan, str, int], list[int]] = {}
     for layer, plan in enumerate(plans):
-        parts.setdefault(_parts(fields, traits, quantization, plan, layer), []).append(layer)
+        experts = quantization.experts(layer) if plan.ffn == "moe" else ""
+        alike.setdefault((plan, experts, layer if varies else 0), []).append(layer)
+    parts: dict[tuple[Mixer | None, Ffn | None], list[int]] = {}
+    for (plan, experts, layer), layers in alike.items():
+        parts.setdefault(_parts(fields, traits, plan, experts, layer), []).extend(layers)
     return tuple(
-        LayerGroup(layers=tuple(layers), mixer=mixer, ffn=ffn)
+        LayerGroup(layers=tuple(sorted(layers)), mixer=mixer, ffn=ffn)
         for (mixer, ffn), layers in parts.items()
     ), ()
 
 
 def _parts(
-    fields: Fields, traits: Traits | None, quantization: Quantization, plan: LayerPlan, layer: int
+    fields: Fields, traits: Traits | None, plan: LayerPlan, experts: str, layer: int
 ) -> tuple[Mixer | None, Ffn | None]:
     mixer = read_mixer(fields, traits, plan.mixer, layer) if plan.mixer is not None else None
-    experts = quantization.experts(layer) if plan.ffn == "moe" else ""
     return mixer, read_ffn(fields, traits, plan.ffn, experts)
 
 

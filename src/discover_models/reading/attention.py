@@ -35,6 +35,11 @@ class MixerPlan:
     rope: bool = True
 
 
+def sizes_vary(fields: Fields) -> bool:
+    """Whether a size of the attention is a list with one entry per layer."""
+    return any(fields.items(*names) is not None for names in (Q_HEADS, KV_HEADS, HEAD_DIM))
+
+
 def read_mixer(fields: Fields, traits: Traits | None, plan: MixerPlan, layer: int) -> Mixer:
     """The mixer of a layer."""
     if plan.kind == "mamba":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol, cast
 
 from discover_models.domain.dimension import Dim, known, unknown
@@ -64,9 +64,18 @@ class Fields:
     """Path of this object in the file, with a final dot; empty at the top."""
     defaults: Defaults | None = None
     file: str = "config.json"
+    _found: dict[tuple[str, ...], Found | None] = field(
+        default_factory=dict[tuple[str, ...], "Found | None"], compare=False, repr=False
+    )
+    """What was looked up before: many layers ask the same."""
 
     def find(self, *names: str) -> Found | None:
         """The first of the names that has a value in the file, else in the class's defaults."""
+        if names not in self._found:
+            self._found[names] = self._find(names)
+        return self._found[names]
+
+    def _find(self, names: tuple[str, ...]) -> Found | None:
         spellings = (spelling for name in names for spelling in self._spellings(name))
         for spelling in spellings:
             if self.values.get(spelling) is not None:

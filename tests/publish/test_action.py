@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import subprocess
+import sys
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -171,3 +173,50 @@ def test_a_github_that_does_not_answer_stops_the_run(host: Host) -> None:
     assert host.run() == 1
     assert [line for line in host.log if line.startswith("::error::")]
     assert Emulator.token(BOT) not in "".join(host.log).replace("::add-mask::", "", 1)[30:]
+
+
+def terminal(host: Host, folder: Path, *more: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [
+            *(sys.executable, "-m", "discover_models", "publish"),
+            *("--manifests", str(folder), "--repository", REPOSITORY, *more),
+        ],
+        env={
+            "PATH": os.environ["PATH"],
+            "GITHUB_TOKEN": Emulator.token(BOT),
+            "GITHUB_API_URL": host.emulator.url,
+            "GITHUB_SERVER_URL": host.server.as_uri(),
+        },
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+def test_manifests_are_published_from_a_terminal(host: Host) -> None:
+    host.config = None
+    assert host.run("workflow_dispatch", model_name=SLUGS[0], github_token="") == 0, host.log
+    folder = host.runner.workspace / host.runner.outputs["folder"] / "manifests"
+
+    planned = terminal(host, folder, "--dry-run")
+    assert planned.returncode == 0, planned.stderr
+    assert len(planned.stdout.splitlines()) == 2
+    assert planned.stdout.startswith("would create: ")
+    assert host.emulator.writes() == []
+    assert host.stored() == []
+
+    done = terminal(host, folder)
+    assert done.returncode == 0, done.stderr
+    assert len(host.titles()) == 2
+    assert f"manifests/{SLUGS[0]}.json" in host.stored()
+
+    written = len(host.emulator.writes())
+    assert terminal(host, folder).returncode == 0
+    assert len(host.emulator.writes()) == written
+
+
+def test_a_folder_without_manifests_is_a_wrong_argument(host: Host, tmp_path: Path) -> None:
+    done = terminal(host, tmp_path / "run")
+    assert done.returncode == 2
+    assert "holds no manifest" in done.stderr

@@ -10,6 +10,7 @@ from discover_models.reading.decoder import Decoder, find_decoder
 from discover_models.reading.feed_forward import read_ffn
 from discover_models.reading.fields import Defaults, Fields
 from discover_models.reading.layers import LayerPlan, count_layers, plan_layers
+from discover_models.reading.mistral_params import read_params
 from discover_models.reading.quantization import Quantization, read_quantization
 from discover_models.reading.traits import TRAITS, Traits
 
@@ -35,8 +36,24 @@ def read_architecture(
     decoder = find_decoder(config)
     prefix = f"{decoder.path}." if decoder.path else ""
     fields = Fields(decoder.values, prefix, defaults)
-    traits = TRAITS.get(decoder.model_type)
     quantization = read_quantization(config, decoder.values, hf_quant_config)
+    return _architecture(decoder, fields, TRAITS.get(decoder.model_type), quantization)
+
+
+def read_mistral_architecture(params: Mapping[str, object]) -> Architecture:
+    """Likewise from Mistral's own ``params.json``.
+
+    Raises:
+        ConfigError: it describes no decoder.
+    """
+    read = read_params(params)
+    quantization = read_quantization(read.quantization_config, {}, None)
+    return _architecture(read.decoder, read.fields, read.traits, quantization)
+
+
+def _architecture(
+    decoder: Decoder, fields: Fields, traits: Traits | None, quantization: Quantization
+) -> Architecture:
     num_layers = count_layers(fields)
     groups, unmapped = _groups(fields, traits, quantization, num_layers.value)
     return Architecture(

@@ -1,9 +1,12 @@
 """How a checkpoint's weights are stored, as its configuration says."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
+from fnmatch import translate
+from functools import lru_cache
+from itertools import combinations
 from typing import cast
 
 _ALGORITHMS = {
@@ -38,38 +41,62 @@ class Quantization:
     def experts(self, layer: int) -> str:
         """How the routed experts of a layer are stored."""
         if self.by_module:
-            return self._mixed(layer)
+            kinds = _experts_by_layer(self.by_module).get(layer, frozenset[str]())
+            return next(iter(kinds)) if len(kinds) == 1 else "mixed" if kinds else "bf16"
         names = [f"{prefix}layers.{layer}.{block}.experts" for prefix in _PREFIXES for block in
-                 ("mlp", "block_sparse_moe", "feed_forward", "mixer", "moe")]  # fmt: skip
-        if any(_matches(pattern, names) for pattern in self.excluded):
+                 ("mlp", "block_sparse_moe", "feed_forward", "mixer", "moe", "ffn")]  # fmt: skip
+        if any(_covers(self.excluded, name) for name in names):
             return "bf16"
+        if any(_covers(self.excluded, f"{name}.0.up_proj") for name in names):
+            return "mixed"
         return self.whole
-
-    def _mixed(self, layer: int) -> str:
-        inside = re.compile(rf"(^|\.)layers\.{layer}\..*(?<!shared_)experts\b")
-        kinds = {kind for name, kind in self.by_module if inside.search(name)}
-        return kinds.pop() if len(kinds) == 1 else "mixed" if kinds else "bf16"
 
 
 _PREFIXES = ("model.", "model.language_model.", "language_model.model.", "backbone.", "")
+_EXPERTS = re.compile(r"(?:^|\.)layers\.(\d+)\..*(?<!shared_)experts\b")
 
 
-def _matches(pattern: str, names: Sequence[str]) -> bool:
-    """Whether an exclusion covers one of the modules; patterns are globs, ``re:…`` or names."""
-    if pattern.startswith("re:"):
-        return any(_search(pattern[3:], name) for name in names)
-    return any(
-        fnmatchcase(name, pattern) or fnmatchcase(name, f"{pattern}.*") or name == pattern
-        for name in names
-    )
+@lru_cache(maxsize=4)
+def _experts_by_layer(by_module: tuple[tuple[str, str], ...]) -> Mapping[int, frozenset[str]]:
+    """How each layer's experts are stored; real files name 20,000 modules."""
+    found: dict[int, set[str]] = {}
+    for name, kind in by_module:
+        match = _EXPERTS.search(name)
+        if match is not None:
+            found.setdefault(int(match[1]), set()).add(kind)
+    return {layer: frozenset(kinds) for layer, kinds in found.items()}
 
 
-def _search(pattern: str, name: str) -> bool:
-    """A published pattern that is no valid expression excludes nothing."""
-    try:
-        return re.match(pattern, name) is not None
-    except re.error:
-        return False
+def _covers(excluded: tuple[str, ...], name: str) -> bool:
+    """Whether an exclusion covers a module: an expression (``re:…``), a glob, or a part of a path.
+
+    A path covers what lies on it and below it.
+    """
+    patterns, paths = _compiled(excluded)
+    if any(pattern.match(name) for pattern in patterns):
+        return True
+    parts = name.split(".")
+    runs = (".".join(parts[i:j]) for i, j in combinations(range(len(parts) + 1), 2))
+    return any(run in paths for run in runs)
+
+
+@lru_cache(maxsize=4)
+def _compiled(excluded: tuple[str, ...]) -> tuple[tuple[re.Pattern[str], ...], frozenset[str]]:
+    """The exclusions as expressions, and the plain paths, of which real files have hundreds.
+
+    A published expression that is not valid excludes nothing.
+    """
+    patterns: list[re.Pattern[str]] = []
+    paths: set[str] = set()
+    for pattern in excluded:
+        if pattern.startswith("re:"):
+            with suppress(re.error):
+                patterns.append(re.compile(pattern[3:]))
+        elif "*" in pattern or "?" in pattern:
+            patterns.append(re.compile(f"{translate(pattern)}|{translate(pattern + '.*')}"))
+        else:
+            paths.add(pattern)
+    return tuple(patterns), frozenset(paths)
 
 
 def read_quantization(
@@ -90,6 +117,9 @@ def read_quantization(
 
 
 def _section(section: Mapping[str, object], text: Mapping[str, object]) -> Quantization:
+    nested = section.get("quantization")
+    if isinstance(nested, dict):  # hf_quant_config.json copied whole
+        return _section(cast("dict[str, object]", nested), text)
     method = str(section.get("quant_method", "")).lower()
     excluded = _words(section, "modules_to_not_convert", "ignore", "exclude_modules",
                       "ignored_layers")  # fmt: skip
@@ -100,6 +130,8 @@ def _section(section: Mapping[str, object], text: Mapping[str, object]) -> Quant
     if method == "fp8":
         blocks = section.get("weight_block_size")
         return Quantization("fp8_block" if blocks else "fp8_per_tensor", excluded=excluded)
+    if method == "fbgemm_fp8":
+        return Quantization("fp8_per_channel", excluded=excluded)
     if method in ("compressed-tensors", "compressed_tensors"):
         return Quantization(_compressed_tensors(section), excluded=excluded)
     if method in ("awq", "gptq", "gptq_marlin", "awq_marlin", "auto-round", "auto_round"):
@@ -131,8 +163,21 @@ def _compressed_tensors(section: Mapping[str, object]) -> str:
     groups = section.get("config_groups")
     if not isinstance(groups, dict):
         return "compressed-tensors"
-    kinds = {_group_kind(section, group) for group in cast("dict[str, object]", groups).values()}
+    named = list(cast("dict[str, object]", groups).values())
+    kinds = {_group_kind(section, group) for group in _groups_of_experts(named)}
     return kinds.pop() if len(kinds) == 1 else "mixed"
+
+
+def _groups_of_experts(groups: list[object]) -> Iterable[object]:
+    """The groups whose targets name the experts; those that name only a class otherwise."""
+    naming = [group for group in groups if any("expert" in target for target in _targets(group))]
+    general = [group for group in groups if "Linear" in _targets(group)]
+    return naming or general or groups
+
+
+def _targets(group: object) -> tuple[str, ...]:
+    values = cast("dict[str, object]", group) if isinstance(group, dict) else {}
+    return tuple(target for target in _words(values, "targets") if "shared_expert" not in target)
 
 
 def _group_kind(section: Mapping[str, object], group: object) -> str:

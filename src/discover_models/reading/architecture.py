@@ -1,7 +1,7 @@
 """The whole decoder, from configuration fields and what is known of its class."""
 
-from collections.abc import Mapping
-from typing import Literal
+from collections.abc import Hashable, Mapping
+from typing import Any, Literal, cast
 
 from discover_models.domain.architecture import Architecture, Ffn, LayerGroup, Mixer, Unmapped
 from discover_models.errors import ConfigError
@@ -91,13 +91,28 @@ def _groups(
     except ValueError as error:
         message = f"the configuration contradicts itself: {error}"
         raise ConfigError(message, reason="malformed") from error
-    parts: dict[tuple[Mixer | None, Ffn | None], list[int]] = {}
+    layers: dict[Hashable, list[int]] = {}
+    first: dict[Hashable, tuple[Mixer | None, Ffn | None]] = {}
     for layer, plan in enumerate(plans):
-        parts.setdefault(_parts(fields, traits, quantization, plan, layer), []).append(layer)
+        parts = _parts(fields, traits, quantization, plan, layer)
+        shape = tuple(_shape(part.model_dump()) if part is not None else None for part in parts)
+        first.setdefault(shape, parts)
+        layers.setdefault(shape, []).append(layer)
     return tuple(
-        LayerGroup(layers=tuple(layers), mixer=mixer, ffn=ffn)
-        for (mixer, ffn), layers in parts.items()
+        LayerGroup(layers=tuple(layers[shape]), mixer=mixer, ffn=ffn)
+        for shape, (mixer, ffn) in first.items()
     ), ()
+
+
+def _shape(part: Mapping[str, Any]) -> Hashable:
+    """What makes two parts equal: their values, wherever each of them was read."""
+    if "expression" in part:
+        return part["expression"] if part["value"] is None else part["value"]
+    return tuple(
+        (name, _shape(cast("dict[str, Any]", value)) if isinstance(value, dict) else value)
+        for name, value in part.items()
+        if name != "evidence"
+    )
 
 
 def _parts(

@@ -160,13 +160,13 @@ class Fields:
         return self.maybe_dim(*names) or unknown(self.path + " or ".join(names))
 
     def maybe_dim(self, *names: str) -> Dim | None:
-        """A dimension, or None where no field has a number."""
+        """A dimension, or None where no field has a number; -1 and the like say nothing."""
         found = self.find(*names)
         if found is None or isinstance(found.value, bool):
             return None
-        if isinstance(found.value, float) and found.value.is_integer():
+        if isinstance(found.value, float) and found.value.is_integer() and found.value >= 0:
             return known(int(found.value), found.field, found.source)
-        if not isinstance(found.value, int):
+        if not isinstance(found.value, int) or found.value < 0:
             return None
         return known(found.value, found.field, found.source)
 
@@ -177,7 +177,7 @@ class Fields:
         if found is None or per_layer is None:
             return self.maybe_dim(*names)
         value = per_layer[layer] if layer < len(per_layer) else None
-        if isinstance(value, int) and not isinstance(value, bool):
+        if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
             return known(value, f"{found.field}[{layer}]", found.source)
         return None
 

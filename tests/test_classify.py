@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from discover_models.classify import Sources, classify
+from discover_models.classify import Sources, classify, tagged_only
 from discover_models.domain.kernel import Axis, ClassifiedKernel, RequiredKernel
 from discover_models.errors import SourceError
 from discover_models.ops import SPECS
@@ -184,6 +184,48 @@ def test_the_name_of_a_dump_alone_decides_nothing(
     found = judge(RAGGED, definition("gqa_ragged_h8_kv2_d128", op_type, **content))
     assert found.phase1_status == "new"
     assert "gqa_ragged_h8_kv2_d128" in found.evidence[0].looked_for
+
+
+def test_a_dump_of_local_experts_is_not_one_of_all(judge: Judge) -> None:
+    """Its name has the local experts only: all of them must be local."""
+
+    def dump(experts: int) -> dict[str, str]:
+        axes = {
+            "top_k": 8, "num_local_experts": 16, "num_experts": experts, "hidden_size": 512,
+            "intermediate_size": 256,
+        }  # fmt: skip
+        gemm1 = ["num_local_experts", "gemm1_out_size", "hidden_size"]
+        gemm2 = ["num_local_experts", "hidden_size", "intermediate_size"]
+        shapes = {
+            "hidden_states": ["seq_len", "hidden_size"],
+            "gemm1_weights": gemm1,
+            "gemm2_weights": gemm2,
+        }
+        return definition(
+            "moe_fp8_block_scale_renormalize_routing_topk8_e16_h512_i256",
+            "moe",
+            axes={name: {"type": "const", "value": value} for name, value in axes.items()},
+            inputs={n: {"dtype": "float8_e4m3fn", "shape": s} for n, s in shapes.items()},
+            tags=["fi_api:flashinfer.fused_moe.trtllm_fp8_block_scale_moe"],
+        )
+
+    assert judge(moe("renorm"), dump(16)).phase1_status == "existing"
+    assert judge(moe("renorm"), dump(32)).phase1_status == "new"
+
+
+def test_what_only_the_tags_give_is_added_once(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (path,) = files = definition(name, "gemm", axes={"N": {"value": 8}})
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_text(files[path])
+    dataset = DatasetIndex.open(tmp_path / "flashinfer-trace", None)
+    (found,) = tagged_only(dataset.definitions.values(), ["a"], dataset)
+    assert (found.matched_name, found.source, found.phase1_status) == (
+        "b",
+        "dataset_tag",
+        "existing",
+    )
+    assert found.required.axes["N"].value == 8
 
 
 # FlashInfer ----------------------------------------------------------------------------------
@@ -405,6 +447,39 @@ def test_the_template_is_that_of_the_tagged_api(judge: Judge) -> None:
     assert (gone.fi_status, gone.fi_trace_template) == ("fi_supported", True)
 
 
+def test_a_template_that_cannot_be_looked_up_is_open_although_another_api_is_there(
+    judge: Judge,
+) -> None:
+    package = "from .wrappers import BatchDecodeWithPagedKVCacheWrapper\n"
+    package += "from .fast import trtllm_batch_decode_with_kv_cache\n"
+    files = {
+        "flashinfer/flashinfer/decode/__init__.py": package,
+        "flashinfer/flashinfer/decode/wrappers.py": "class BatchDecode(:",
+        "flashinfer/flashinfer/decode/fast.py": TRACED.format(
+            name="trtllm_batch_decode_with_kv_cache"
+        ),
+    }
+    found = judge(decode(4), files | GROUPS)
+    assert (found.fi_status, found.fi_trace_template) == ("fi_supported", None)
+    assert any(note.startswith("fi_trace_template undecided") for note in found.notes)
+
+
+def test_a_limit_that_the_file_no_longer_states_refuses_nothing(judge: Judge) -> None:
+    other = {CUDA_CORES: "if (group_size == 1) {}\n"}
+    wrapper = WRAPPER.format(name="BatchDecodeWithPagedKVCacheWrapper")
+    found = judge(decode(5), {DECODE: wrapper} | other)
+    assert found.fi_status == "fi_supported"
+    assert found.notes[0].startswith("CUDA-core decode not checked: its limit as of ")
+
+
+def test_flashinfer_s_tests_of_the_api_are_listed(judge: Judge) -> None:
+    test = "import flashinfer\n\ndef test_it():\n"
+    test += "    flashinfer.sampling.top_p_sampling_from_probs(1)\n"
+    sampling = TRACED.format(name="top_p_sampling_from_probs")
+    found = judge(TOP_P, {SAMPLING: sampling, "flashinfer/tests/test_sampling.py": test})
+    assert [(e.path, e.line) for e in found.tests] == [("tests/test_sampling.py", 4)]
+
+
 # SGLang --------------------------------------------------------------------------------------
 
 
@@ -446,6 +521,18 @@ def test_a_use_that_may_be_in_an_unreadable_file_is_open(judge: Judge) -> None:
     found = judge(TOP_P, files)
     assert verdicts(found) == ("new", "fi_supported", True, None)
     assert any(note.startswith("sgl_status undecided: ") for note in found.notes)
+
+
+def test_one_certain_call_is_enough(judge: Judge) -> None:
+    apis = WRAPPER.format(name="BatchDecodeWithPagedKVCacheWrapper")
+    apis += "\n@flashinfer_api\ndef trtllm_batch_decode_with_kv_cache(q): ...\n"
+    files = {
+        DECODE: apis,
+        USE: "import flashinfer\nflashinfer.decode.BatchDecodeWithPagedKVCacheWrapper(1)\n",
+        "sglang/python/sglang/srt/broken.py": "from flashinfer.decode import"
+        " trtllm_batch_decode_with_kv_cache\ndef broken(:\n",
+    }
+    assert judge(decode(4), files | GROUPS).sgl_status == "sgl_integrated"
 
 
 # GEMM ----------------------------------------------------------------------------------------

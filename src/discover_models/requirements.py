@@ -80,7 +80,7 @@ def refusal(architecture: Architecture, sizes: Parallelism) -> str:
         return f"dp {dp} is larger than tp {sizes.tp}"
     if sizes.tp % dp:
         return f"tp {sizes.tp} is not divisible by dp {dp}"
-    if sizes.ep > sizes.tp or sizes.tp % sizes.ep:
+    if sizes.tp % sizes.ep:
         return f"ep {sizes.ep} does not divide tp {sizes.tp}"
     reasons = (_indivisible(group, sizes) for group in architecture.groups)
     return next(filter(None, reasons), "")
@@ -90,7 +90,7 @@ def _indivisible(group: LayerGroup, sizes: Parallelism) -> str:
     for name, dim, replicated in split_dims(group):
         size = sizes.ep if name == "experts" else sizes.attention_tp
         fits = dim.value is None or dim.value % size == 0
-        if not fits and replicated and dim.value is not None and dim.value < size:
+        if not fits and replicated and dim.value is not None:
             fits = size % dim.value == 0
         if not fits:
             return f"{dim.value} {name} can't be split over {size}"

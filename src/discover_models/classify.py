@@ -31,6 +31,10 @@ class FlashInfer(Protocol):
         """Raises SourceError where that could not be looked up."""
         ...
 
+    def aliases(self, api: str, names: Iterable[str]) -> tuple[str, ...]:
+        """Those of the dotted names that mean the same object as `api`."""
+        ...
+
     def cites(self, path: str, text: str) -> Evidence | None:
         """The line of a file that contains the text, or that none does; None without the file."""
         ...
@@ -42,6 +46,10 @@ class FlashInfer(Protocol):
 
 class Sglang(Protocol):
     """What the verdicts ask of SGLang's index."""
+
+    def used_names(self) -> tuple[str, ...]:
+        """Every dotted FlashInfer name that is used."""
+        ...
 
     def calls(self, api: str, aliases: Iterable[str] = ()) -> CallLookup:
         """Raises SourceError where that could not be looked up."""
@@ -186,7 +194,7 @@ def _new(kernel: RequiredKernel, sources: Sources, dataset: DatasetIndex) -> Cla
     values = _values(kernel)
     names = (kernel.definition_name, *(dump.name.format(**values) for dump in spec.dumps))
     flashinfer = _flashinfer(spec, values, sources.flashinfer)
-    sglang = _sglang(spec, flashinfer, sources.sglang)
+    sglang = _sglang(spec, flashinfer, sources)
     return ClassifiedKernel(
         required=kernel,
         phase1_status="new",
@@ -330,14 +338,15 @@ def _accepts(limit: Limit, value: int, index: FlashInfer) -> bool:
     return value in {int(number) for number in listed if re.fullmatch(r"\d{1,9}", number)}
 
 
-def _sglang(spec: KernelSpec, flashinfer: _FiVerdict, index: Sglang | SourceError) -> _SglVerdict:
+def _sglang(spec: KernelSpec, flashinfer: _FiVerdict, sources: Sources) -> _SglVerdict:
+    index = sources.sglang
     if flashinfer.status == "fi_missing":
         return _SglVerdict(status="n/a")
     if isinstance(index, SourceError):
         return _SglVerdict(notes=(f"sgl_status undecided: {index}",))
     if flashinfer.status is None:
         return _SglVerdict(notes=("sgl_status undecided: it rests on fi_status",))
-    lookups, errors = _calls(spec, flashinfer.apis, index)
+    lookups, errors = _calls(spec, flashinfer.apis, index, sources.flashinfer)
     used = tuple(lookup for lookup in lookups if lookup.used)
     if errors and not used:
         return _SglVerdict(notes=tuple(f"sgl_status undecided: {error}" for error in errors))
@@ -349,13 +358,20 @@ def _sglang(spec: KernelSpec, flashinfer: _FiVerdict, index: Sglang | SourceErro
 
 
 def _calls(
-    spec: KernelSpec, apis: tuple[str, ...], index: Sglang
+    spec: KernelSpec, apis: tuple[str, ...], index: Sglang, flashinfer: FlashInfer | SourceError
 ) -> tuple[list[CallLookup], list[SourceError]]:
     lookups: list[CallLookup] = []
     errors: list[SourceError] = []
     for api in ("",) if spec.always_supported else apis:
         try:
-            lookups.append(index.calls(api) if api else index.linear_layer())
+            lookups.append(_call(api, index, flashinfer) if api else index.linear_layer())
         except SourceError as error:
             errors.append(error)
     return lookups, errors
+
+
+def _call(api: str, index: Sglang, flashinfer: FlashInfer | SourceError) -> CallLookup:
+    """Also by the other names that FlashInfer gives the same object."""
+    if isinstance(flashinfer, SourceError):
+        return index.calls(api)
+    return index.calls(api, flashinfer.aliases(api, index.used_names()))

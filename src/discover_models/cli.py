@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
 from discover_models.errors import DiscoverError, UsageError
 from discover_models.progress import Progress
 from discover_models.settings import (
+    AuditFormat,
     ModelRequest,
     OutputFormat,
     RunOptions,
@@ -24,7 +25,7 @@ from discover_models.settings import (
 if TYPE_CHECKING:  # the command line answers --help without them
     from datetime import datetime
 
-    from discover_models.domain.kernel import Inventory
+    from discover_models.audit.findings import Report
     from discover_models.pipeline import RunResult
 
 app = typer.Typer(
@@ -33,6 +34,10 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+# The base of what a wrong command line raises. Typer brings its own click or, in older versions,
+# imports one, so that its module can't be named here.
+_CommandLineError = cast("type[typer.BadParameter]", typer.BadParameter.__mro__[2])
 
 EXIT_FAILED = 1
 EXIT_USAGE = 2
@@ -177,6 +182,7 @@ def explain(
     cache_dir: CacheDir = "",
 ) -> None:  # fmt: skip
     """The chain of one verdict, from the configuration's field to SGLang's call."""
+    from discover_models import outputs
     from discover_models.render import render_explain
 
     options = RunOptions(
@@ -194,7 +200,59 @@ def explain(
     result = _run(options)
     if result.deferred:
         raise DiscoverError(result.deferred[0].message)
-    print(render_explain(result.inventories[0], definition), end="")
+    outputs.put(render_explain(result.inventories[0], definition), None)
+
+
+@app.command()
+def audit(
+    coverage_doc: Annotated[Path, typer.Option(metavar="FILE",
+        help="The coverage document.")] = Path("docs/model_coverage.mdx"),
+    complete_dataset: Annotated[bool, typer.Option("--complete-dataset",
+        help="The dataset is all there is: what has no workloads there has none.")] = False,
+    workspace: WorkspaceDir = Path("tmp"),
+    offline: Offline = False,
+    configs: Configs = None,
+    source: SourceUrls = None,
+    format: Annotated[AuditFormat, typer.Option(rich_help_panel=_RESULT,
+        help="For people, for programs, or as annotations on a pull request.")] = "text",
+    patch: Annotated[Path | None, typer.Option(metavar="FILE", rich_help_panel=_RESULT,
+        help="Write what 'git apply' needs to put the mistakes right; empty without any.")] = None,
+) -> None:  # fmt: skip
+    """Check the coverage document; exit code 1 when something is wrong in it."""
+    from discover_models.audit.run import run_audit
+
+    if patch is not None and not patch.absolute().parent.is_dir():
+        raise UsageError(f"--patch: the folder {patch.parent} is not there")
+    options = RunOptions(
+        coverage_doc=coverage_doc,
+        workspace=workspace,
+        sources=tuple(source or ()),
+        offline=offline,
+        configs=configs,
+        hub_endpoint=os.environ.get("HF_ENDPOINT"),
+        hub_token=os.environ.get("HF_TOKEN"),
+    )
+    progress = Progress(sys.stderr)
+    result = run_audit(options, progress.say, complete=complete_dataset)
+    progress.done()
+    for warning in result.warnings:
+        print(f"warning: {warning}", file=sys.stderr)
+    if patch is not None:
+        patch.write_bytes(result.patch.encode("utf-8"))
+    sys.stdout.write(_audit_text(result.report, format))
+    if result.report.findings:
+        raise typer.Exit(EXIT_FAILED)
+
+
+def _audit_text(report: Report, format: AuditFormat) -> str:
+    from discover_models.render import audit
+
+    render = {
+        "text": audit.render_audit_text,
+        "json": audit.render_audit_json,
+        "github": audit.render_audit_github,
+    }
+    return render[format](report)
 
 
 def _requests(
@@ -261,17 +319,16 @@ def _demo(options: RunOptions, wanted: WantedOutput) -> None:
 
 
 def _inventory(options: RunOptions, wanted: WantedOutput) -> None:
+    from datetime import UTC, datetime
+
+    from discover_models import outputs
+
     several = options.discover or len(options.models) > 1
-    if options.manifest and "{model_slug}" not in options.manifest and several:
-        raise UsageError(
-            f"--manifest {options.manifest} is one file for several models: put {{model_slug}}"
-            " into it, or use --manifest-dir"
-        )
-    if wanted.output is not None and not wanted.output.absolute().parent.is_dir():
-        raise UsageError(f"--output: the folder {wanted.output.parent} is not there")
+    outputs.check_outputs(options, wanted, several=several)
     result = _run(options)
-    _write_manifests(result.inventories, options)
-    _report(result, wanted)
+    written, failed = outputs.write_manifests(result.inventories, options, datetime.now(UTC))
+    result = replace(result, inventories=written, deferred=(*result.deferred, *failed))
+    outputs.put(_rendered(result, wanted.format), wanted.output)
     for model in result.deferred:
         print(f"{model.model_slug}: {model.message}", file=sys.stderr)
     if result.deferred and not several:
@@ -284,33 +341,13 @@ def _run(options: RunOptions) -> RunResult:
     from discover_models.pipeline import run
 
     progress = Progress(sys.stderr)
-    result = run(options, progress.say)
-    progress.done()
+    try:
+        result = run(options, progress.say)
+    finally:
+        progress.done()
     for warning in result.warnings:
         print(f"warning: {warning}", file=sys.stderr)
     return result
-
-
-def _write_manifests(inventories: Sequence[Inventory], options: RunOptions) -> None:
-    from datetime import UTC, datetime
-
-    from discover_models import manifests
-    from discover_models.domain.manifest import from_inventory
-    from discover_models.resolve import manifest_paths
-
-    now = datetime.now(UTC)
-    for item in inventories:
-        new = from_inventory(item, now.date())
-        for path in manifest_paths(item.model_slug, options, date=now.strftime("%Y%m%d")):
-            manifests.update(path, new, refresh=options.refresh, failed=item.source_errors)
-
-
-def _report(result: RunResult, wanted: WantedOutput) -> None:
-    text = _rendered(result, wanted.format)
-    if wanted.output is None:
-        sys.stdout.write(text)
-    else:
-        wanted.output.write_text(text, "utf-8")
 
 
 def _rendered(result: RunResult, format: OutputFormat) -> str:
@@ -343,9 +380,6 @@ def _guarded(command: Callable[[], object]) -> int:
         return _say(error, EXIT_FAILED)
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
     except Exception:
         import traceback
 
@@ -359,7 +393,3 @@ def _guarded(command: Callable[[], object]) -> int:
 def _say(error: DiscoverError, code: int) -> int:
     print(f"discover-models: {error}", file=sys.stderr)
     return code
-
-
-if __name__ == "__main__":
-    main()

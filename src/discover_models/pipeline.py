@@ -43,6 +43,8 @@ from discover_models.sources.source_spec import SourceName, merge_sources
 from discover_models.sources.workspace import RepoState, Workspace
 
 Say = Callable[[str], None]
+Amend = Callable[[ModelRequest], ModelRequest | None]
+"""What is to be done about a model that was found: the request for it, or None for nothing."""
 _SHA_NAMES = {
     "sglang": "sglang",
     "flashinfer": "flashinfer",
@@ -94,20 +96,27 @@ class RunResult:
     """Where new models were looked for: what was found, resolved as far as possible."""
 
 
-def run(options: RunOptions, say: Say) -> RunResult:
+def _as_it_is(request: ModelRequest) -> ModelRequest | None:
+    return request
+
+
+def run(options: RunOptions, say: Say, amend: Amend = _as_it_is) -> RunResult:
     """The inventories of the models that were asked for, and of new ones with `discover`.
+
+    `amend` can correct what is asked for the new ones, and leave some of them out.
 
     Raises:
         UsageError: the workspace is missing, or a model can't be told from its name.
         SourceError: the dataset can't be read, so that nothing can be decided.
     """
-    workspace = _workspace(options, say)
+    workspace = workspace_of(options, say)
     with workspace.locked():
         world = open_world(workspace, options)
         discovery = _discover(workspace, world, options, say) if options.discover else None
         known = KnownModels(world.cookbook, options.configs, world.hub)
         targets = [resolve(request, known, options) for request in options.models]
-        targets += _new_targets(discovery, targets)
+        targets += _new_targets(discovery, targets, amend)
+        targets = list(dict.fromkeys(targets))
         inventories, deferred = _inventories(targets, world, options, say)
     return RunResult(inventories, deferred, world.origins, _warnings(world), discovery)
 
@@ -119,7 +128,7 @@ def _inventories(
     slugs = distinct_slugs(
         [target.hf_repo_id for target in targets], [target.slug for target in targets]
     )
-    files = _configurations([target.hf_repo_id for target in targets], world)
+    files = configurations([target.hf_repo_id for target in targets], world.configs, world.hub)
     inventories: list[Inventory] = []
     models: list[ModelKernels] = []
     deferred: list[Deferred] = []
@@ -130,9 +139,10 @@ def _inventories(
             if isinstance(file, ConfigError):
                 raise file
             architecture = architecture_of(file, world.libraries)
-            inventories.append(_inventory(slug, file, architecture, world, options))
+            sizes = (target.tp or options.tp, target.ep or options.ep)
+            inventories.append(_inventory(slug, file, architecture, world, sizes))
             models.append(_kernels_of(file.hf_repo_id, architecture))
-        except ConfigError as error:
+        except (ConfigError, SourceError) as error:
             deferred.append(_deferred(slug, target.hf_repo_id, error))
     world.save()
     groups = group_variants(models, known_groups(options, slugs))
@@ -164,10 +174,11 @@ def _discover(workspace: Workspace, world: World, options: RunOptions, say: Say)
         pages=new.pages,
         titles=titles,
         compared=new.compared,
+        tracked_as=options.tracked,
         errors=new.errors if tracked else {**new.errors, "coverage document": unread},
     )
     resolver = _Resolver(world)
-    return settle(found, map(resolver.resolve, found.candidates), titles)
+    return settle(found, map(resolver.resolve, found.candidates), titles, options.tracked)
 
 
 class _Resolver:
@@ -212,7 +223,7 @@ class _Resolver:
 
     def _config(self, repo_id: str) -> Mapping[str, Any] | None:
         if repo_id not in self._configs:
-            file = _configurations([repo_id], self._world)[repo_id]
+            file = configurations([repo_id], self._world.configs, self._world.hub)[repo_id]
             self._configs[repo_id] = None if isinstance(file, ConfigError) else file.config
         return self._configs[repo_id]
 
@@ -224,20 +235,26 @@ class _Resolver:
         return self._registered
 
 
-def _new_targets(discovery: Discovery | None, asked: list[ModelRequest]) -> list[ModelRequest]:
+def _new_targets(
+    discovery: Discovery | None, asked: list[ModelRequest], amend: Amend
+) -> list[ModelRequest]:
     """The resolved candidates that nobody asked for by name."""
     have = {target.hf_repo_id.casefold() for target in asked}
     found = discovery.candidates if discovery is not None else ()
     new = dict.fromkeys(c.hf_repo_id for c in found if c.hf_repo_id)
-    return [ModelRequest(hf_repo_id=repo_id) for repo_id in new if repo_id.casefold() not in have]
+    wanted = [amend(ModelRequest(hf_repo_id=repo_id)) for repo_id in new]
+    return [item for item in wanted if item and item.hf_repo_id.casefold() not in have]
 
 
-def _workspace(options: RunOptions, say: Say) -> Workspace:
+def workspace_of(options: RunOptions, say: Say) -> Workspace:
+    """The folder of the repositories; `UsageError` when it is missing offline."""
     if options.offline and not options.workspace.is_dir():
         raise UsageError(
             f"the workspace {options.workspace} is not there: run without --offline to clone the"
             " repositories into it, or name another one with --workspace"
         )
+    if options.configs is not None and not options.configs.is_dir():
+        raise UsageError(f"--configs: the folder {options.configs} is not there")
     return Workspace(options.workspace, offline=options.offline, say=say)
 
 
@@ -247,22 +264,25 @@ def open_world(workspace: Workspace, options: RunOptions) -> World:
     if not any(state.usable for state in states.values()):
         reasons = "; ".join(state.error for state in states.values())
         raise UsageError(f"{options.workspace} holds none of the repositories: {reasons}")
+    dataset = opened(states["flashinfer-trace"], DatasetIndex.open)
+    if isinstance(dataset, SourceError):
+        raise dataset
     transformers = ConfigDefaults.load()
     cache = DiskCache(options.cache_dir / "indexes") if options.cache_dir is not None else None
     return World(
         sources=Sources(
-            dataset=_opened(states["flashinfer-trace"], DatasetIndex.open),
-            flashinfer=_opened(
+            dataset=dataset,
+            flashinfer=opened(
                 states["flashinfer"], lambda path, at: FlashInferAnswers(path, at, cache)
             ),
-            sglang=_opened(states["sglang"], lambda path, at: SglangAnswers(path, at, cache)),
+            sglang=opened(states["sglang"], lambda path, at: SglangAnswers(path, at, cache)),
         ),
-        cookbook=_cookbook(states["sgl-cookbook"]),
+        cookbook=cookbook_of(states["sgl-cookbook"], cache),
         pages=_pages(states["sglang"]),
-        libraries=(transformers, *_sglang_configs(states["sglang"], transformers)),
+        libraries=(transformers, *config_classes(states["sglang"], transformers, cache)),
         repositories=states,
         origins={name: _origin(workspace, name) for name in states},
-        hub=None if options.offline else _hub(options),
+        hub=None if options.offline else hub_of(options),
         configs=options.configs,
     )
 
@@ -278,7 +298,7 @@ def _origin(workspace: Workspace, name: SourceName) -> str:
         return ""
 
 
-def _opened(
+def opened(
     state: RepoState, open_index: Callable[[Path, str | None], Index]
 ) -> Index | SourceError:
     """The index, or why there is none."""
@@ -290,26 +310,31 @@ def _opened(
         return error
 
 
-def _cookbook(state: RepoState) -> Cookbook:
+def cookbook_of(state: RepoState, cache: DiskCache | None = None) -> Cookbook:
+    """The cookbook, or an empty one with the reason."""
     if not state.usable:
         return Cookbook(errors={"sgl-cookbook": state.error})
-    return read_cookbook(state.path)
+    return read_cookbook(state.path, cache)
 
 
 def _pages(state: RepoState) -> CookbookPages:
     return read_pages(state.path) if state.usable else CookbookPages()
 
 
-def _sglang_configs(state: RepoState, transformers: ConfigDefaults) -> Iterable[ConfigLookup]:
+def config_classes(
+    state: RepoState, transformers: ConfigDefaults, cache: DiskCache | None = None
+) -> Iterable[ConfigLookup]:
     """SGLang's own configuration classes, as far as its checkout has them."""
     if state.usable:
         try:
-            yield SglangConfigs(state.path, f"sglang {(state.commit or '')[:8]}", transformers)
+            name = f"sglang {(state.commit or '')[:8]}"
+            yield SglangConfigs(state.path, name, transformers, cache)
         except SourceError:
             return
 
 
-def _hub(options: RunOptions) -> Hub:
+def hub_of(options: RunOptions) -> Hub:
+    """A client of the Hub as the run's options want it."""
     return HubOnDemand(
         cache_dir=options.hub_cache.expanduser(),
         endpoint=options.hub_endpoint,
@@ -317,18 +342,20 @@ def _hub(options: RunOptions) -> Hub:
     )
 
 
-def _configurations(repo_ids: list[str], world: World) -> dict[str, ConfigFile | ConfigError]:
+def configurations(
+    repo_ids: list[str], configs: Path | None, hub: Hub | None
+) -> dict[str, ConfigFile | ConfigError]:
     """Each model's configuration: from the folder first, the others from the Hub at once."""
     found: dict[str, ConfigFile | ConfigError] = {}
     for repo_id in repo_ids:
-        local = _local(repo_id, world.configs)
+        local = _local(repo_id, configs)
         if local is not None:
             found[repo_id] = local
     missing = [repo_id for repo_id in repo_ids if repo_id not in found]
-    if world.hub is not None and missing:
-        return found | world.hub.fetch_many(missing)
+    if hub is not None and missing:
+        return found | hub.fetch_many(missing)
     for repo_id in missing:
-        where = f"below {world.configs}" if world.configs else "without --configs"
+        where = f"below {configs}" if configs else "without --configs"
         found[repo_id] = ConfigError(
             f"{repo_id}: no configuration {where}, and the run is offline", reason="offline"
         )
@@ -344,10 +371,14 @@ def _local(repo_id: str, configs: Path | None) -> ConfigFile | ConfigError | Non
         return error
 
 
+_Sizes = tuple[tuple[int, ...], tuple[int, ...]]
+"""Tensor and expert parallel sizes; empty: the cookbook's."""
+
+
 def _inventory(
-    slug: str, file: ConfigFile, architecture: Architecture, world: World, options: RunOptions
+    slug: str, file: ConfigFile, architecture: Architecture, world: World, given: _Sizes
 ) -> Inventory:
-    sizes, notes = _parallelism(file.hf_repo_id, world, options)
+    sizes, notes = _parallelism(file.hf_repo_id, world, given)
     return build_inventory(
         slug=slug,
         repo_id=file.hf_repo_id,
@@ -375,14 +406,19 @@ def architecture_of(file: ConfigFile, libraries: tuple[ConfigLookup, ...]) -> Ar
 
 
 def _parallelism(
-    repo_id: str, world: World, options: RunOptions
+    repo_id: str, world: World, given: _Sizes
 ) -> tuple[tuple[Parallelism, ...], tuple[str, ...]]:
-    """The given sizes, each with each; else the cookbook's; else one GPU."""
-    if options.tp or options.ep:
+    """The given sizes, each with each; else the cookbook's; else one GPU.
+
+    An expert parallel size alone brings the smallest tensor parallel size that SGLang takes it
+    with, which is the same.
+    """
+    tps, eps = given
+    if eps and not tps:
+        return tuple(Parallelism(tp=ep, ep=ep, source="--ep") for ep in eps), ()
+    if tps:
         return tuple(
-            Parallelism(tp=tp, ep=ep, source="--tp/--ep")
-            for tp in options.tp or (1,)
-            for ep in options.ep or (1,)
+            Parallelism(tp=tp, ep=ep, source="--tp/--ep") for tp in tps for ep in eps or (1,)
         ), ()
     entries = [c for model in world.cookbook.models for c in model.configurations]
     entries += [c for page in world.pages.pages for c in page.configurations]
@@ -401,13 +437,14 @@ def _cookbook_notes(world: World) -> tuple[str, ...]:
     )
 
 
-def _deferred(slug: str, repo_id: str, error: ConfigError) -> Deferred:
+def _deferred(slug: str, repo_id: str, error: ConfigError | SourceError) -> Deferred:
+    reason = error.reason if isinstance(error, ConfigError) else "source"
     return Deferred(
         model_slug=slug,
         hf_repo_id=repo_id,
-        reason=error.reason,
+        reason=reason,
         message=str(error),
-        skipped=error.reason == "not_a_language_model",
+        skipped=reason == "not_a_language_model",
     )
 
 

@@ -1,9 +1,12 @@
 """How a checkpoint's weights are stored, as its configuration says."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
+from fnmatch import translate
+from functools import cached_property
+from itertools import accumulate
 from typing import cast
 
 _ALGORITHMS = {
@@ -38,38 +41,61 @@ class Quantization:
     def experts(self, layer: int) -> str:
         """How the routed experts of a layer are stored."""
         if self.by_module:
-            return self._mixed(layer)
-        names = [f"{prefix}layers.{layer}.{block}.experts" for prefix in _PREFIXES for block in
-                 ("mlp", "block_sparse_moe", "feed_forward", "mixer", "moe")]  # fmt: skip
-        if any(_matches(pattern, names) for pattern in self.excluded):
-            return "bf16"
-        return self.whole
+            kinds = tuple(self._kinds.get(str(layer), ()))
+            return kinds[0] if len(kinds) == 1 else "mixed" if kinds else "bf16"
+        if not self.excluded:
+            return self.whole
+        names = [f"{p}layers.{layer}.{block}.experts" for p in _PREFIXES for block in _BLOCKS]
+        return "bf16" if any(self._is_excluded(name) for name in names) else self.whole
 
-    def _mixed(self, layer: int) -> str:
-        inside = re.compile(rf"(^|\.)layers\.{layer}\..*(?<!shared_)experts\b")
-        kinds = {kind for name, kind in self.by_module if inside.search(name)}
-        return kinds.pop() if len(kinds) == 1 else "mixed" if kinds else "bf16"
+    @cached_property
+    def _kinds(self) -> dict[str, set[str]]:
+        """How the routed experts of a layer are stored, by the layer's number as it is written."""
+        kinds: dict[str, set[str]] = {}
+        for name, kind in self.by_module:
+            for layer in _LAYER_WITH_EXPERTS.findall(name):
+                kinds.setdefault(layer, set()).add(kind)
+        return kinds
+
+    def _is_excluded(self, name: str) -> bool:
+        """Whether the module or one that it lies in is excluded."""
+        parents = accumulate(name.split("."), "{}.{}".format)
+        return not self._names.isdisjoint(parents) or any(p.match(name) for p in self._patterns)
+
+    @cached_property
+    def _names(self) -> frozenset[str]:
+        return frozenset(p for p in self.excluded if not p.startswith("re:") and not _has_wild(p))
+
+    @cached_property
+    def _patterns(self) -> tuple[re.Pattern[str], ...]:
+        """The expressions and globs that can match any expert's name, ready to use."""
+        return tuple(each for pattern in self.excluded for each in _compiled(pattern))
 
 
 _PREFIXES = ("model.", "model.language_model.", "language_model.model.", "backbone.", "")
+_BLOCKS = ("mlp", "block_sparse_moe", "feed_forward", "mixer", "moe")
+_LAYER_WITH_EXPERTS = re.compile(r"(?<![^.])layers\.(\d+)(?=\..*(?<!shared_)experts\b)")
+_IN_LAYER = re.compile(r"(?:[^*?\[]*\.)?layers\.\d+\.([^*?\[]*)")
+"""The literal beginning of a glob, after the layer's number."""
 
 
-def _matches(pattern: str, names: Sequence[str]) -> bool:
-    """Whether an exclusion covers one of the modules; patterns are globs, ``re:…`` or names."""
+def _has_wild(pattern: str) -> bool:
+    return any(sign in pattern for sign in "*?[")
+
+
+def _compiled(pattern: str) -> Iterator[re.Pattern[str]]:
+    """An exclusion that is an expression (``re:…``) or a glob; names give nothing here.
+
+    A published pattern that is no valid expression excludes nothing. Long lists of globs name
+    other parts of each layer; these are left out.
+    """
     if pattern.startswith("re:"):
-        return any(_search(pattern[3:], name) for name in names)
-    return any(
-        fnmatchcase(name, pattern) or fnmatchcase(name, f"{pattern}.*") or name == pattern
-        for name in names
-    )
-
-
-def _search(pattern: str, name: str) -> bool:
-    """A published pattern that is no valid expression excludes nothing."""
-    try:
-        return re.match(pattern, name) is not None
-    except re.error:
-        return False
+        with suppress(re.error):
+            yield re.compile(pattern[3:])
+    elif _has_wild(pattern):
+        inside = _IN_LAYER.match(pattern)
+        if inside is None or any(f"{block}.experts".startswith(inside[1]) for block in _BLOCKS):
+            yield re.compile(f"{translate(pattern)}|{translate(f'{pattern}.*')}")
 
 
 def read_quantization(

@@ -78,7 +78,7 @@ def render_explain(inventory: Inventory, definition_name: str) -> str:
 
 def _find(inventory: Inventory, name: str) -> ClassifiedKernel:
     for kernel in inventory.kernels:
-        if name in (kernel.required.definition_name, kernel.matched_name):
+        if name and name in (kernel.required.definition_name, kernel.matched_name):
             return kernel
     names = [k.required.definition_name for k in inventory.kernels]
     close = difflib.get_close_matches(name, names, n=3, cutoff=0.4)

@@ -6,22 +6,24 @@ as long as these files do. The index itself is opened when a question comes that
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterable
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Generic, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from pydantic import TypeAdapter, ValidationError
 
 from discover_models.domain.evidence import Evidence
 from discover_models.domain.kernel import ApiLookup, CallLookup
 from discover_models.errors import SourceError
+from discover_models.sources import flashinfer_files, sglang_files
 from discover_models.sources.cache import DiskCache
-from discover_models.sources.contents import Contents, files_below
-from discover_models.sources.flashinfer import SEARCHED, FlashInferIndex
-from discover_models.sources.kept_facts import KeptFacts
-from discover_models.sources.sglang import SglangIndex
-from discover_models.sources.sglang_files import searched_files
+from discover_models.sources.contents import Contents
+
+if TYPE_CHECKING:  # opened only for questions that are new
+    from discover_models.sources.flashinfer import FlashInferIndex
+    from discover_models.sources.sglang import SglangIndex
 
 Value = TypeVar("Value")
 Stored = dict[str, dict[str, Any]]
@@ -132,16 +134,26 @@ class FlashInferAnswers:
 
     def __init__(self, checkout: Path, commit: str | None, cache: DiskCache | None = None) -> None:
         """Raises `SourceError` when the checkout has no package."""
-        self._index = FlashInferIndex.open(checkout, commit)
+        self._checkout = checkout
+        self._commit = commit
         self._contents = Contents(checkout) if cache is not None else None
-        paths = (p for f in SEARCHED for p in files_below(checkout / f, checkout, ".py"))
-        self._answers = Answers("flashinfer", _key(self._contents, paths), commit, cache)
+        key = _key(self._contents, flashinfer_files.searched_files(checkout))
+        self._answers = Answers("flashinfer", key, commit, cache)
+        if not self._answers.any:
+            _ = self._index
 
     def find(self, api: str, *, template_hint: str | None = None) -> ApiLookup:
         return self._answers.ask(
             f"find {api} {template_hint or ''}",
             _API,
             lambda: self._index.find(api, template_hint=template_hint),
+        )
+
+    def aliases(self, api: str, names: Iterable[str]) -> tuple[str, ...]:
+        asked = tuple(names)
+        digest = hashlib.sha256(" ".join(asked).encode()).hexdigest()
+        return self._answers.ask(
+            f"aliases {api} {digest}", _TEXTS, lambda: self._index.aliases(api, asked)
         )
 
     def cites(self, path: str, text: str) -> Evidence | None:
@@ -160,6 +172,12 @@ class FlashInferAnswers:
         """Keep the new answers."""
         self._answers.save()
 
+    @cached_property
+    def _index(self) -> FlashInferIndex:
+        from discover_models.sources.flashinfer import FlashInferIndex
+
+        return FlashInferIndex.open(self._checkout, self._commit)
+
     def _file(self, path: str) -> str:
         """A file and its content: it need not be one of those that the key stands for."""
         return f"{path} {self._contents.id_of(path)}" if self._contents is not None else path
@@ -174,10 +192,13 @@ class SglangAnswers:
         self._commit = commit
         self._cache = cache
         self._contents = Contents(checkout) if cache is not None else None
-        key = _key(self._contents, searched_files(checkout))
+        key = _key(self._contents, sglang_files.searched_files(checkout))
         self._answers = Answers("sglang", key, commit, cache)
         if not self._answers.any:
             _ = self._index
+
+    def used_names(self) -> tuple[str, ...]:
+        return self._answers.ask("used names", _TEXTS, lambda: self._index.used_names())
 
     def calls(self, api: str, aliases: Iterable[str] = ()) -> CallLookup:
         names = tuple(aliases)
@@ -194,6 +215,9 @@ class SglangAnswers:
 
     @cached_property
     def _index(self) -> SglangIndex:
+        from discover_models.sources.kept_facts import KeptFacts
+        from discover_models.sources.sglang import SglangIndex
+
         kept = KeptFacts(self._checkout, self._contents, self._cache)
         index = SglangIndex.open(self._checkout, self._commit, kept)
         kept.save()

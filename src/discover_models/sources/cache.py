@@ -12,9 +12,15 @@ import os
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
+from typing import TypeVar
+
+from pydantic import TypeAdapter, ValidationError
+
+Value = TypeVar("Value")
 
 KEEP_SECONDS = 30 * 24 * 3600
 """An entry that was not used for so long is dropped."""
@@ -80,6 +86,26 @@ class DiskCache:
         return found
 
 
+def kept(
+    cache: DiskCache, name: str, key: str | None, shape: type[Value], make: Callable[[], Value]
+) -> Value:
+    """A value that follows from what `key` stands for: from the cache, else made and kept.
+
+    A value that JSON can't give back the same is not kept, nor is anything without a key.
+    """
+    adapter = TypeAdapter(shape)
+    content = cache.load(name, key) if key is not None else None
+    if content is not None:
+        with suppress(ValidationError):
+            return adapter.validate_json(content)
+    value = make()
+    if key is not None:
+        written = adapter.dump_json(value, warnings=False)
+        if adapter.validate_json(written) == value:
+            cache.store(name, key, written)
+    return value
+
+
 def _head(body: bytes) -> bytes:
     return _MAGIC + hashlib.sha256(body).hexdigest().encode()
 
@@ -90,14 +116,14 @@ def _whose(name: str, key: str) -> bytes:
 
 @cache
 def _code() -> str:
-    """Stands for the code that reads sources and the values that it makes.
+    """Stands for the code that reads sources, its tables and the values that it makes.
 
     Taken from the code itself, so that no change to it can be forgotten.
     """
     digest = hashlib.sha256(sys.version.encode())
     package = Path(__file__).parents[1]
-    for folder in ("sources", "domain"):
-        for path in sorted((package / folder).glob("*.py")):
+    for pattern in ("sources/*.py", "domain/*.py", "data/*.json"):
+        for path in sorted(package.glob(pattern)):
             digest.update(path.name.encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()[:16]
 

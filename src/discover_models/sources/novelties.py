@@ -14,7 +14,8 @@ from pydantic import Field
 from discover_models.domain.candidate import ComparedWith
 from discover_models.domain.frozen import Frozen
 from discover_models.errors import SourceError
-from discover_models.sources.cookbook import CookbookModel, parse_cookbook
+from discover_models.sources.cookbook import CookbookModel
+from discover_models.sources.cookbook_yaml import parse_cookbook
 from discover_models.sources.entry_class import parse_source, registered_classes
 from discover_models.sources.git import Git, TreeChange, changes, list_tree, read_blobs
 from discover_models.sources.history import Base

@@ -77,6 +77,10 @@ class SglangIndex:
                 return version
         return None
 
+    def used_names(self) -> tuple[str, ...]:
+        """Every dotted name of FlashInfer that is used somewhere."""
+        return tuple(sorted(name for name in self._uses if name.startswith("flashinfer.")))
+
     def calls(self, api: str, aliases: Iterable[str] = ()) -> CallLookup:
         """Whether SGLang uses `api`, a public dotted FlashInfer name.
 

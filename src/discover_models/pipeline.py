@@ -22,6 +22,9 @@ from discover_models.errors import ConfigError, SourceError, UsageError
 from discover_models.inventory import DEFAULT_PARALLELISM, build_inventory
 from discover_models.reading.architecture import read_architecture, read_mistral_architecture
 from discover_models.reading.decoder import find_decoder
+from discover_models.reading.from_source import complete, without_source
+from discover_models.reading.quantization import read_quantization
+from discover_models.reading.traits import TRAITS
 from discover_models.requirements import requirements
 from discover_models.resolve import KnownModels, known_groups, resolve
 from discover_models.settings import ModelRequest, RunOptions
@@ -39,6 +42,7 @@ from discover_models.sources.novelties import read_novelties
 from discover_models.sources.pages import CookbookPages, read_pages
 from discover_models.sources.registered import registered_names
 from discover_models.sources.sglang_configs import SglangConfigs
+from discover_models.sources.source_architecture import SourceArchitectures
 from discover_models.sources.source_spec import SourceName, merge_sources
 from discover_models.sources.workspace import RepoState, Workspace
 
@@ -62,6 +66,8 @@ class World:
     pages: CookbookPages
     """SGLang's own cookbook."""
     libraries: tuple[ConfigLookup, ...]
+    models: SourceArchitectures | SourceError
+    """SGLang's model classes."""
     repositories: Mapping[SourceName, RepoState]
     origins: Mapping[str, str]
     hub: Hub | None
@@ -138,7 +144,7 @@ def _inventories(
             file = files[target.hf_repo_id]
             if isinstance(file, ConfigError):
                 raise file
-            architecture = architecture_of(file, world.libraries)
+            architecture = architecture_of(file, world.libraries, world.models)
             sizes = (target.tp or options.tp, target.ep or options.ep)
             inventories.append(_inventory(slug, file, architecture, world, sizes))
             models.append(_kernels_of(file.hf_repo_id, architecture))
@@ -269,6 +275,7 @@ def open_world(workspace: Workspace, options: RunOptions) -> World:
         raise dataset
     transformers = ConfigDefaults.load()
     cache = DiskCache(options.cache_dir / "indexes") if options.cache_dir is not None else None
+    libraries = (transformers, *config_classes(states["sglang"], transformers, cache))
     return World(
         sources=Sources(
             dataset=dataset,
@@ -279,7 +286,10 @@ def open_world(workspace: Workspace, options: RunOptions) -> World:
         ),
         cookbook=cookbook_of(states["sgl-cookbook"], cache),
         pages=_pages(states["sglang"]),
-        libraries=(transformers, *config_classes(states["sglang"], transformers, cache)),
+        libraries=libraries,
+        models=opened(
+            states["sglang"], lambda path, at: SourceArchitectures(path, at, libraries, cache)
+        ),
         repositories=states,
         origins={name: _origin(workspace, name) for name in states},
         hub=None if options.offline else hub_of(options),
@@ -391,8 +401,15 @@ def _inventory(
     )
 
 
-def architecture_of(file: ConfigFile, libraries: tuple[ConfigLookup, ...]) -> Architecture:
+def architecture_of(
+    file: ConfigFile,
+    libraries: tuple[ConfigLookup, ...],
+    models: SourceArchitectures | SourceError | None = None,
+) -> Architecture:
     """The text decoder that a repository's files describe.
+
+    What the class of an unknown type decides by itself is read in `models`, SGLang's own source;
+    None leaves it undecided.
 
     Raises:
         ConfigError: they describe none, or it is no language model.
@@ -404,7 +421,16 @@ def architecture_of(file: ConfigFile, libraries: tuple[ConfigLookup, ...]) -> Ar
     check_language_model(file.config, ConfigDefaults.load())
     decoder = find_decoder(file.config)
     defaults = text_defaults(file.config, decoder.path, decoder.model_type, libraries)
-    return read_architecture(file.config, file.quant, defaults)
+    said = read_architecture(file.config, file.quant, defaults)
+    if models is None or decoder.model_type in TRAITS:
+        return said
+    try:
+        if isinstance(models, SourceError):
+            raise models
+        quantization = read_quantization(file.config, decoder.values, file.quant)
+        return complete(said, models.read(file.config), quantization)
+    except SourceError as error:
+        return without_source(said, error)
 
 
 def _parallelism(

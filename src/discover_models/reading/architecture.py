@@ -155,8 +155,13 @@ def _extra_layers(fields: Fields) -> tuple[str, ...]:
 def _notes(decoder: Decoder, traits: Traits | None) -> tuple[str, ...]:
     notes = [f"the text decoder is below {decoder.path}"] if decoder.path else []
     if traits is None:
-        notes.append(
-            f"model type {decoder.model_type or 'unknown'!r}: what its class decides by itself"
-            " (q/k norm, rotary style, routing) is undecided"
-        )
+        notes.append(undecided(decoder.model_type))
     return tuple(notes)
+
+
+def undecided(model_type: str) -> str:
+    """The note on a type of which nothing is known but its fields."""
+    return (
+        f"model type {model_type or 'unknown'!r}: what its class decides by itself"
+        " (q/k norm, rotary style, routing) is undecided"
+    )

@@ -9,6 +9,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from discover_models.render import groups, links
+from discover_models.render.budget import MARKS
 from discover_models.render.escape import code, escape, plain
 
 
@@ -56,6 +57,7 @@ def _environment(finalize: Callable[[object], Markup]) -> Environment:
         "sizes": groups.sizes,
     }
     environment.filters.update(filters)
+    environment.globals["marks"] = MARKS
     return environment
 
 

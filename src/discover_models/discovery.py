@@ -99,19 +99,22 @@ def discover(
     titles: Sequence[str],
     compared: Mapping[str, ComparedWith],
     errors: Mapping[str, str] | None = None,
+    tracked_as: Mapping[str, str] | None = None,
 ) -> Discovery:
     """Everything new, Day-0 first, then the cookbook, then SGLang's own pages.
 
     `titles` are those of the coverage document's Summary table: what they mean is left out and
-    counted. `errors` are sources that could not be read. A model that several places list
+    counted, and so is what `tracked_as` (titles by repository in lower case) names. `errors` are
+    sources that could not be read. A model that several places list
     stands once, with the evidence of all.
     """
+    aliases = tracked_as or {}
     commits: dict[str, str] = {name: comparison.head for name, comparison in compared.items()}
     found: dict[str, Candidate] = {}
     skipped: list[SkippedCandidate] = []
     tracked: dict[str, TrackedCandidate] = {}
     for item in _items(registrations, models, pages, commits):
-        title = tracked_title(item.hf_repo_id or "", titles) if item.hf_repo_id else None
+        title = _title(item.hf_repo_id, titles, aliases)
         if isinstance(item, _Skip):
             skipped.append(item.value)
         elif title is not None:
@@ -130,13 +133,18 @@ def discover(
     )
 
 
-def settle(found: Discovery, resolved: Iterable[Candidate], titles: Sequence[str]) -> Discovery:
+def settle(
+    found: Discovery,
+    resolved: Iterable[Candidate],
+    titles: Sequence[str],
+    tracked_as: Mapping[str, str],
+) -> Discovery:
     """The discovery with its candidates resolved: now known ones may be tracked, or one model."""
     candidates: dict[str, Candidate] = {}
     tracked = {item.name: item for item in found.tracked}
     for item in resolved:
         repo_id = item.hf_repo_id
-        title = tracked_title(repo_id, titles) if repo_id else None
+        title = _title(repo_id, titles, tracked_as)
         if repo_id and title is not None:
             tracked[repo_id] = TrackedCandidate(name=repo_id, title=title)
             continue
@@ -144,6 +152,13 @@ def settle(found: Discovery, resolved: Iterable[Candidate], titles: Sequence[str
         candidates[key] = _merged(candidates[key], item) if key in candidates else item
     update = {"candidates": tuple(candidates.values()), "tracked": tuple(tracked.values())}
     return found.model_copy(update=update)
+
+
+def _title(repo_id: str | None, titles: Sequence[str], aliases: Mapping[str, str]) -> str | None:
+    """The title that a repository is tracked under, if it is."""
+    if not repo_id:
+        return None
+    return aliases.get(repo_id.casefold()) or tracked_title(repo_id, titles)
 
 
 class _Skip:

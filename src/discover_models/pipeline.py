@@ -44,6 +44,8 @@ from discover_models.sources.source_spec import SourceName, merge_sources
 from discover_models.sources.workspace import RepoState, Workspace
 
 Say = Callable[[str], None]
+Amend = Callable[[ModelRequest], ModelRequest | None]
+"""What is to be done about a model that was found: the request for it, or None for nothing."""
 _SHA_NAMES = {
     "sglang": "sglang",
     "flashinfer": "flashinfer",
@@ -95,8 +97,14 @@ class RunResult:
     """Where new models were looked for: what was found, resolved as far as possible."""
 
 
-def run(options: RunOptions, say: Say) -> RunResult:
+def _as_it_is(request: ModelRequest) -> ModelRequest | None:
+    return request
+
+
+def run(options: RunOptions, say: Say, amend: Amend = _as_it_is) -> RunResult:
     """The inventories of the models that were asked for, and of new ones with `discover`.
+
+    `amend` can correct what is asked for the new ones, and leave some of them out.
 
     Raises:
         UsageError: the workspace is missing, or a model can't be told from its name.
@@ -108,7 +116,7 @@ def run(options: RunOptions, say: Say) -> RunResult:
         discovery = _discover(workspace, world, options, say) if options.discover else None
         known = KnownModels(world.cookbook, options.configs, world.hub)
         targets = [resolve(request, known, options) for request in options.models]
-        targets += _new_targets(discovery, targets)
+        targets += _new_targets(discovery, targets, amend)
         targets = list(dict.fromkeys(targets))
         inventories, deferred = _inventories(targets, world, options, say)
     return RunResult(inventories, deferred, world.origins, _warnings(world), discovery)
@@ -132,7 +140,8 @@ def _inventories(
             if isinstance(file, ConfigError):
                 raise file
             architecture = architecture_of(file, world.libraries)
-            inventories.append(_inventory(slug, file, architecture, world, options))
+            sizes = (target.tp or options.tp, target.ep or options.ep)
+            inventories.append(_inventory(slug, file, architecture, world, sizes))
             models.append(_kernels_of(file.hf_repo_id, architecture))
         except (ConfigError, SourceError) as error:
             deferred.append(_deferred(slug, target.hf_repo_id, error))
@@ -188,10 +197,11 @@ def _discover(workspace: Workspace, world: World, options: RunOptions, say: Say)
         pages=new.pages,
         titles=titles,
         compared=new.compared,
+        tracked_as=options.tracked,
         errors=new.errors if tracked else {**new.errors, "coverage document": unread},
     )
     resolver = _Resolver(world)
-    return settle(found, map(resolver.resolve, found.candidates), titles)
+    return settle(found, map(resolver.resolve, found.candidates), titles, options.tracked)
 
 
 class _Resolver:
@@ -248,12 +258,15 @@ class _Resolver:
         return self._registered
 
 
-def _new_targets(discovery: Discovery | None, asked: list[ModelRequest]) -> list[ModelRequest]:
+def _new_targets(
+    discovery: Discovery | None, asked: list[ModelRequest], amend: Amend
+) -> list[ModelRequest]:
     """The resolved candidates that nobody asked for by name."""
     have = {target.hf_repo_id.casefold() for target in asked}
     found = discovery.candidates if discovery is not None else ()
     new = dict.fromkeys(c.hf_repo_id for c in found if c.hf_repo_id)
-    return [ModelRequest(hf_repo_id=repo_id) for repo_id in new if repo_id.casefold() not in have]
+    wanted = [amend(ModelRequest(hf_repo_id=repo_id)) for repo_id in new]
+    return [item for item in wanted if item and item.hf_repo_id.casefold() not in have]
 
 
 def workspace_of(options: RunOptions, say: Say) -> Workspace:
@@ -381,10 +394,14 @@ def _local(repo_id: str, configs: Path | None) -> ConfigFile | ConfigError | Non
         return error
 
 
+_Sizes = tuple[tuple[int, ...], tuple[int, ...]]
+"""Tensor and expert parallel sizes; empty: the cookbook's."""
+
+
 def _inventory(
-    slug: str, file: ConfigFile, architecture: Architecture, world: World, options: RunOptions
+    slug: str, file: ConfigFile, architecture: Architecture, world: World, given: _Sizes
 ) -> Inventory:
-    sizes, notes = _parallelism(file.hf_repo_id, world, options)
+    sizes, notes = _parallelism(file.hf_repo_id, world, given)
     return build_inventory(
         slug=slug,
         repo_id=file.hf_repo_id,
@@ -412,20 +429,19 @@ def architecture_of(file: ConfigFile, libraries: tuple[ConfigLookup, ...]) -> Ar
 
 
 def _parallelism(
-    repo_id: str, world: World, options: RunOptions
+    repo_id: str, world: World, given: _Sizes
 ) -> tuple[tuple[Parallelism, ...], tuple[str, ...]]:
     """The given sizes, each with each; else the cookbook's; else one GPU.
 
     An expert parallel size alone brings the smallest tensor parallel size that SGLang takes it
     with, which is the same.
     """
-    if options.ep and not options.tp:
-        return tuple(Parallelism(tp=ep, ep=ep, source="--ep") for ep in options.ep), ()
-    if options.tp:
+    tps, eps = given
+    if eps and not tps:
+        return tuple(Parallelism(tp=ep, ep=ep, source="--ep") for ep in eps), ()
+    if tps:
         return tuple(
-            Parallelism(tp=tp, ep=ep, source="--tp/--ep")
-            for tp in options.tp
-            for ep in options.ep or (1,)
+            Parallelism(tp=tp, ep=ep, source="--tp/--ep") for tp in tps for ep in eps or (1,)
         ), ()
     entries = [c for model in world.cookbook.models for c in model.configurations]
     entries += [c for page in world.pages.pages for c in page.configurations]

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Literal
@@ -20,6 +20,9 @@ class ModelRequest:
     """Empty: the repository's name in lower case."""
     hf_repo_id: str = ""
     """Empty: to be found from the slug."""
+    tp: tuple[int, ...] = ()
+    ep: tuple[int, ...] = ()
+    """This model's serving sizes; empty: those of the run."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +36,8 @@ class RunOptions:
     """How far back something counts as new; needed with `discover`."""
     coverage_doc: Path = Path("docs/model_coverage.mdx")
     """The models in its Summary table are tracked already."""
+    tracked: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Further tracked repositories, in lower case, with their title in that table."""
     manifest: str = ""
     """Path with ``{model_slug}`` and ``{date}`` to be filled in; empty for none."""
     manifest_dir: Path | None = None

@@ -7,11 +7,13 @@ redirects and tells errors apart.
 
 from __future__ import annotations
 
+import base64
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, TypeVar, cast
+from typing import Any, Literal, TypeVar, cast
+from urllib.parse import quote
 
 import requests
 from github import Auth, Github, GithubException
@@ -80,6 +82,11 @@ class _Repository(BaseModel):
     has_issues: bool = True
 
 
+class _Content(BaseModel):
+    content: str
+    encoding: Literal["base64"]
+
+
 _ISSUES = TypeAdapter(tuple[_Issue, ...])
 _COMMENTS = TypeAdapter(tuple[_Comment, ...])
 
@@ -106,6 +113,8 @@ class GitHubIssues:
             api_version=API_VERSION,
         )
         self._path = ""
+        self.requests = 0
+        """Requests sent so far."""
 
     def close(self) -> None:
         self._github.close()
@@ -173,6 +182,22 @@ class GitHubIssues:
 
         self._patience.until_done(f"commenting on issue #{number}", act, look)
 
+    def file(self, path: str) -> bytes | None:
+        """A file on the repository's default branch; None when there is none."""
+
+        def read() -> tuple[bytes | None]:
+            try:
+                _, data = self._send("GET", f"{self._base()}/contents/{quote(path)}")
+            except _RefusedWithStatusError as refused:
+                if refused.status == 404:
+                    return (None,)
+                raise
+            content = _checked(_Content.model_validate, data).content
+            return (base64.b64decode(content),)
+
+        (found,) = self._patience.until_done(f"reading {path}", read)
+        return found
+
     def _newest(self) -> tuple[FoundIssue, ...]:
         """The newest issues, as many as fit one page."""
         query = {"state": "all", "sort": "created", "direction": "desc", "per_page": PER_PAGE}
@@ -227,6 +252,7 @@ class GitHubIssues:
         """One request and its answer, decoded but not checked."""
         if verb != "GET":
             self._patience.pace()
+        self.requests += 1
         # An error's own text may hold headers or addresses, so none is passed on or chained.
         try:
             return self._github.requester.requestJsonAndCheck(

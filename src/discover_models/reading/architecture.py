@@ -1,14 +1,15 @@
 """The whole decoder, from configuration fields and what is known of its class."""
 
 from collections.abc import Mapping
+from typing import Literal
 
 from discover_models.domain.architecture import Architecture, Ffn, LayerGroup, Mixer, Unmapped
 from discover_models.errors import ConfigError
-from discover_models.reading.attention import HIDDEN, LAYERS, read_mixer, sizes_vary
+from discover_models.reading.attention import HIDDEN, read_mixer
 from discover_models.reading.decoder import Decoder, find_decoder
 from discover_models.reading.feed_forward import read_ffn
 from discover_models.reading.fields import Defaults, Fields
-from discover_models.reading.layers import LayerPlan, plan_layers
+from discover_models.reading.layers import LayerPlan, count_layers, plan_layers
 from discover_models.reading.quantization import Quantization, read_quantization
 from discover_models.reading.traits import TRAITS, Traits
 
@@ -36,16 +37,18 @@ def read_architecture(
     fields = Fields(decoder.values, prefix, defaults)
     traits = TRAITS.get(decoder.model_type)
     quantization = read_quantization(config, decoder.values, hf_quant_config)
-    num_layers = fields.dim(*LAYERS)
+    num_layers = count_layers(fields)
     groups, unmapped = _groups(fields, traits, quantization, num_layers.value)
     return Architecture(
         name=decoder.architecture,
         model_type=decoder.model_type,
         text_path=decoder.path,
         hidden_size=fields.dim(*HIDDEN),
-        vocab_size=fields.dim("vocab_size"),
+        vocab_size=fields.dim("vocab_size", "padded_vocab_size"),
         num_layers=num_layers,
         groups=groups,
+        hidden_norm=_hidden_norm(fields, traits),
+        adds_residual=not (traits and traits.plain_norms),
         gemma_norm=bool(traits and traits.gemma_norm),
         sandwich_norms=bool(traits and traits.sandwich),
         quantization=quantization.whole,
@@ -59,7 +62,7 @@ def _groups(
 ) -> tuple[tuple[LayerGroup, ...], tuple[Unmapped, ...]]:
     """Equal layers together, in the order of their first layer."""
     if count is None:
-        missing = fields.dim(*LAYERS).missing
+        missing = count_layers(fields).missing
         return (), (
             Unmapped(what="all decoder layers", reason="how many there are is found nowhere",
                      fields=missing),
@@ -71,7 +74,7 @@ def _groups(
     except ValueError as error:
         message = f"the configuration contradicts itself: {error}"
         raise ConfigError(message, reason="malformed") from error
-    varies = sizes_vary(fields)
+    varies = fields.differ_by_layer(count)
     alike: dict[tuple[LayerPlan, str, int], list[int]] = {}
     for layer, plan in enumerate(plans):
         experts = quantization.experts(layer) if plan.ffn == "moe" else ""
@@ -88,8 +91,25 @@ def _groups(
 def _parts(
     fields: Fields, traits: Traits | None, plan: LayerPlan, experts: str, layer: int
 ) -> tuple[Mixer | None, Ffn | None]:
-    mixer = read_mixer(fields, traits, plan.mixer, layer) if plan.mixer is not None else None
-    return mixer, read_ffn(fields, traits, plan.ffn, experts)
+    here = fields.at_layer(layer)
+    mixer = read_mixer(here, traits, plan.mixer, layer) if plan.mixer is not None else None
+    return mixer, read_ffn(here, traits, plan.ffn, experts, layer)
+
+
+def _hidden_norm(
+    fields: Fields, traits: Traits | None
+) -> Literal["rmsnorm", "layernorm", "undecided"]:
+    """From the class where it is known; else only an explicit RMS norm's field decides.
+
+    A field like `layer_norm_epsilon` decides nothing: classes with RMS norm have it too.
+    """
+    if traits is not None:
+        return traits.norm
+    kind = (fields.text("norm_type", "normalization_type") or "").lower().replace("_", "")
+    if kind:
+        return "rmsnorm" if "rmsnorm" in kind else "undecided"
+    named = fields.find("rms_norm_eps", "rms_norm_epsilon", "rmsnorm_eps") is not None
+    return "rmsnorm" if named or fields.flag("rmsnorm", "rms_norm") else "undecided"
 
 
 def _extra_layers(fields: Fields) -> tuple[str, ...]:

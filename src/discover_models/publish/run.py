@@ -324,6 +324,7 @@ class _Run:
     ) -> Dashboard:
         decided = {o.change.key: o for o in outcomes if o.change.duplicate_of is None}
         failed = {name: why for i in inventories for name, why in i.source_errors.items()}
+        named = {group.key: group for group in groups}
         return Dashboard(
             models=tuple(_row(group, decided[group.key]) for group in groups),
             totals=bodies.totals(united(group.members) for group in groups),
@@ -331,9 +332,9 @@ class _Run:
             not_looked=seen.errors,
             tracked=seen.tracked,
             held_back=tuple(
-                Listed(name=_name(group), reason=decided[group.key].change.reason)
-                for group in groups
-                if decided[group.key].change.action == "held back"
+                Listed(name=_name(named[key]), reason=o.change.reason)
+                for key, o in decided.items()  # in the order in which they are to be opened
+                if o.change.action == "held back"
             ),
             deferred=self._listed(seen.deferred),
             unresolved=self._listed(seen.unresolved),
@@ -352,7 +353,8 @@ class _Run:
 
 
 def _row(group: ModelGroup, outcome: Outcome) -> DashboardModel:
-    said = outcome.change.action in ("held back", "refused") or outcome.number is None
+    held = outcome.change.action == "held back"
+    said = outcome.change.action == "refused" or outcome.number is None
     manifest = united(group.members)
     return DashboardModel(
         slug=_name(group),
@@ -361,7 +363,7 @@ def _row(group: ModelGroup, outcome: Outcome) -> DashboardModel:
         counts=bodies.counts(manifest),
         changed=bodies.last_change(manifest),
         number=outcome.number,
-        remark=outcome.change.reason if said and not outcome.error else "",
+        remark="held back" if held else outcome.change.reason if said and not outcome.error else "",
     )
 
 

@@ -25,7 +25,7 @@ from discover_models.render.budget import trim
 from discover_models.render.environment import markdown
 from discover_models.render.escape import plain
 from discover_models.render.from_manifest import inventory_of, kernel_of
-from discover_models.render.groups import GROUPS, GroupKey, group_of, groups
+from discover_models.render.groups import GROUPS, GroupKey, clipped, group_of, groups, notes
 from discover_models.render.united import united
 
 FACTS_LIMIT = 12_000
@@ -132,12 +132,12 @@ class Dashboard(Frozen):
 
 _EXPLAINED = {
     "Held back": "inventoried, with an issue to come",
-    "Deferred": "could not be looked at; every scheduled run tries again",
+    "Deferred": "could not be looked at when that was tried last",
     "Unresolved": "new, but nobody says for certain which repository it is",
     "Skipped": "new, but no language model",
     "Ignored": "left out by the configuration",
 }
-_OPENED = ("Held back", "Deferred")
+_OPENED = ("Deferred",)
 """Lists that a reader sees without opening them."""
 
 
@@ -145,8 +145,13 @@ class _Proof(NamedTuple):
     """What supports the verdicts of some definitions alike."""
 
     kernels: tuple[ClassifiedKernel, ...]
+    notes: tuple[str, ...]
+    """Those that are clipped in the table."""
     evidence: tuple[Evidence, ...]
     tests: tuple[Evidence, ...]
+
+
+_Shared = tuple[tuple[str, ...], tuple[Evidence, ...], tuple[Evidence, ...]]
 
 
 def tracking_title(manifest: Manifest) -> str:
@@ -338,12 +343,13 @@ def _proofs(kernels: Iterable[ClassifiedKernel]) -> tuple[_Proof, ...]:
 
     That the dataset lacks a new definition is said by its section alone.
     """
-    shared: dict[tuple[tuple[Evidence, ...], tuple[Evidence, ...]], list[ClassifiedKernel]] = {}
+    shared: dict[_Shared, list[ClassifiedKernel]] = {}
     for kernel in kernels:
         every = dict.fromkeys(kernel.required.evidence + kernel.evidence)
         told = tuple(e for e in every if e.found or e.repository != "flashinfer-trace")
-        if told or kernel.tests or kernel.required.axes:
-            shared.setdefault((told, kernel.tests), []).append(kernel)
+        long = tuple(note for note in notes(kernel) if clipped(note) != note)
+        if long or told or kernel.tests or kernel.required.axes:
+            shared.setdefault((long, told, kernel.tests), []).append(kernel)
     return tuple(_Proof(tuple(kernels), *proof) for proof, kernels in shared.items())
 
 

@@ -45,6 +45,7 @@ def _environment(finalize: Callable[[object], Markup]) -> Environment:
     )
     filters: dict[str, Any] = {
         "aligned": aligned,
+        "clipped": groups.clipped,
         "code": code,
         "groups": groups.groups,
         "notes": groups.notes,
@@ -57,7 +58,8 @@ def _environment(finalize: Callable[[object], Markup]) -> Environment:
         "sizes": groups.sizes,
     }
     environment.filters.update(filters)
-    environment.globals["marks"] = MARKS
+    additions: dict[str, Any] = {"marks": MARKS}
+    environment.globals.update(additions)
     return environment
 
 

@@ -41,7 +41,8 @@ LABEL org.opencontainers.image.title="discover-models" \
 # hadolint ignore=DL3008
 RUN apt-get update \
  && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends git \
- && rm -rf /var/lib/apt/lists/* \
+ && apt-get clean \
+ && rm -rf /var/lib/apt/lists/* /var/cache/apt/* /var/log/apt /var/log/dpkg.log \
  && git config --system --add safe.directory '*'
 
 COPY --from=build /opt/discover-models /opt/discover-models

@@ -7,10 +7,11 @@
 #   make image-test run it like the Actions runner does
 #   make format     put the formatting right
 #   make config-classes  write docs/config-classes.md anew
+#   make bench      measure; DISCOVER_MODELS_WORKSPACE names a real workspace
 #   make workspace  bring the real repositories into WORKSPACE (default tmp)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint lint-action image image-test format config-classes workspace sync
+.PHONY: help demo test lint lint-action image image-test format config-classes bench workspace sync
 
 PYTHON ?= python3
 WORKSPACE ?= tmp
@@ -66,6 +67,9 @@ format: sync
 
 config-classes: sync
 	$(RUN) python scripts/generate_sample_table.py
+
+bench: sync
+	@$(RUN) python bench/bench.py
 
 workspace:
 	@scripts/bring_workspace.sh "$(WORKSPACE)" sglang "$(SGLANG)"

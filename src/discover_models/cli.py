@@ -51,12 +51,14 @@ _RESULT = "What to do with the result"
 
 Tp = Annotated[
     list[int] | None,
-    typer.Option(min=1, help="Tensor parallel size, in place of the cookbook's. Repeatable.",
+    typer.Option(metavar="N", min=1,
+                 help="Tensor parallel size, in place of the cookbook's. Repeatable.",
                  rich_help_panel=_MODEL),
 ]  # fmt: skip
 Ep = Annotated[
     list[int] | None,
-    typer.Option(min=1, help="Expert parallel size, in place of the cookbook's. Repeatable.",
+    typer.Option(metavar="N", min=1,
+                 help="Expert parallel size, in place of the cookbook's. Repeatable.",
                  rich_help_panel=_MODEL),
 ]  # fmt: skip
 HfRepoId = Annotated[
@@ -167,7 +169,7 @@ def inventory(
         _inventory(options, wanted)
 
 
-@app.command()
+@app.command(short_help="Print the chain of one verdict.")
 def explain(
     model_name: Annotated[str, typer.Argument(metavar="SLUG", help="Short name of the model.")],
     definition: Annotated[str, typer.Argument(metavar="DEFINITION",
@@ -203,7 +205,43 @@ def explain(
     outputs.put(render_explain(result.inventories[0], definition), None)
 
 
-@app.command()
+@app.command(short_help="Publish manifests as issues.")
+def publish(
+    manifest_dir: Annotated[Path, typer.Option("--manifests", metavar="DIR",
+        help="Folder with the manifests (*.json) to publish.")],
+    repository: Annotated[str, typer.Option(metavar="OWNER/REPO",
+        help="Where the issues and the state branch are kept.")],
+    dry_run: Annotated[bool, typer.Option("--dry-run",
+        help="Show what would change, and change nothing.")] = False,
+    bot_login: Annotated[str, typer.Option(metavar="LOGIN",
+        help="Account that the token belongs to.")] = "github-actions[bot]",
+    config: Annotated[str, typer.Option(metavar="PATH",
+        help="The configuration file on the default branch.")] = ".github/discover-models.yml",
+    max_new_issues: Annotated[int, typer.Option(min=0, metavar="N",
+        help="Tracking issues that may be opened within 24 hours.")] = 10,
+) -> None:  # fmt: skip
+    """Publish manifests as issues. The token is read from GITHUB_TOKEN."""
+    from discover_models.publishing import publish_folder
+    from discover_models.render.escape import plain
+
+    report = publish_folder(
+        manifest_dir,
+        repository,
+        os.environ,
+        dry_run=dry_run,
+        bot_login=bot_login,
+        config_file=config,
+        max_new_issues=max_new_issues,
+    )
+    for line in report.lines():
+        print(plain(f"would {line}" if dry_run else line))
+    if report.saved is not None and not report.saved.stored and not dry_run:
+        print(plain(f"warning: the state was not stored: {report.saved.reason}"), file=sys.stderr)
+    if report.errors:
+        raise DiscoverError(f"publishing is incomplete: {len(report.errors)} changes failed")
+
+
+@app.command(short_help="Check the coverage document.")
 def audit(
     coverage_doc: Annotated[Path, typer.Option(metavar="FILE",
         help="The coverage document.")] = Path("docs/model_coverage.mdx"),

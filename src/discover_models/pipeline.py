@@ -21,7 +21,7 @@ from discover_models.domain.kernel import Deferred, Inventory, Parallelism
 from discover_models.domain.model_name import same_model
 from discover_models.errors import ConfigError, SourceError, UsageError
 from discover_models.inventory import DEFAULT_PARALLELISM, build_inventory
-from discover_models.reading.architecture import read_architecture
+from discover_models.reading.architecture import read_architecture, read_mistral_architecture
 from discover_models.reading.decoder import find_decoder
 from discover_models.requirements import requirements
 from discover_models.resolve import KnownModels, known_groups, resolve
@@ -420,6 +420,8 @@ def architecture_of(file: ConfigFile, libraries: tuple[ConfigLookup, ...]) -> Ar
     Raises:
         ConfigError: they describe none, or it is no language model.
     """
+    if file.config is None and file.params is not None:
+        return read_mistral_architecture(file.params)
     if file.config is None:
         raise ConfigError(f"{file.hf_repo_id} has no config.json", reason="no_configuration")
     check_language_model(file.config, ConfigDefaults.load())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -25,6 +26,7 @@ from discover_models.publish.state_value import (
     usable_slug,
 )
 from discover_models.publish.waiting import Timing
+from discover_models.sources.source_spec import DEFAULT_SOURCES
 
 DRY_RUN = "this is a dry run"
 
@@ -189,3 +191,46 @@ def read_manifests(folder: Path) -> tuple[Manifest, ...]:
             raise UsageError(f"{file} and {seen[slug]} are both of the model {slug!r}")
         seen[slug] = file
     return found
+
+
+def publish_folder(
+    folder: Path,
+    repository: str,
+    environment: Mapping[str, str],
+    *,
+    dry_run: bool,
+    bot_login: str,
+    config_file: str,
+    max_new_issues: int,
+) -> PublishReport:
+    """Publish the manifests of a folder from a terminal.
+
+    The token is GITHUB_TOKEN, the addresses are GITHUB_API_URL and GITHUB_SERVER_URL.
+
+    Raises:
+        UsageError: the folder holds no usable manifests, or there is no token.
+        PublishError: the state or the issues can't be read or brought up to date.
+    """
+    brought = read_manifests(folder)
+    token = environment.get("GITHUB_TOKEN", "")
+    if not token:
+        raise UsageError("GITHUB_TOKEN is not set: publishing needs a token for the repository")
+    place = Place(
+        repository=repository,
+        token=token,
+        timing=Timing(time.time, time.sleep),
+        api_url=environment.get("GITHUB_API_URL") or PUBLIC_API,
+        server_url=environment.get("GITHUB_SERVER_URL") or "https://github.com",
+        dry_run=dry_run,
+    )
+    desk = Desk(place, config_file)
+    try:
+        desk.bring(brought)
+        origins = {spec.name: spec.url for spec in DEFAULT_SOURCES}
+        settings = desk.settings(
+            bot_login=bot_login, max_new_issues=max_new_issues, refresh=True, origins=origins
+        )
+        ignored = desk.config.ignored(m.hf_repo_id for m in desk.state.manifests.values())
+        return desk.publish((), (), settings, Extras(ignored=ignored))
+    finally:
+        desk.close()

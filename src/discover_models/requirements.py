@@ -127,13 +127,15 @@ def _needs(architecture: Architecture, sizes: Parallelism) -> Iterator[Need | Un
 
 
 def _unknown(need: Need) -> Unmapped | None:
-    """What stands for a need of which an axis is unknown."""
+    """What stands for a need of which an axis is unknown or 0."""
     missing = tuple(dict.fromkeys(f for dim in need.axes.values() for f in dim.missing))
-    if all(dim.known for dim in need.axes.values()):
+    if all(dim.value for dim in need.axes.values()):
         return None
+    empty = [dim.expression for dim in need.axes.values() if not dim.value]
+    found_nowhere = "found nowhere: " + ", ".join(missing)
     return Unmapped(
         what=f"{need.spec.key} ({need.used_for})",
-        reason="found nowhere: " + ", ".join(missing),
+        reason=found_nowhere if missing else f"no dimension: {', '.join(empty)}",
         fields=missing,
         evidence=need.evidence,
     )

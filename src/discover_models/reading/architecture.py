@@ -1,7 +1,7 @@
 """The whole decoder, from configuration fields and what is known of its class."""
 
-from collections.abc import Mapping
-from typing import Literal
+from collections.abc import Hashable, Mapping
+from typing import Any, Literal, cast
 
 from discover_models.domain.architecture import Architecture, Ffn, LayerGroup, Mixer, Unmapped
 from discover_models.errors import ConfigError
@@ -10,6 +10,7 @@ from discover_models.reading.decoder import Decoder, find_decoder
 from discover_models.reading.feed_forward import read_ffn
 from discover_models.reading.fields import Defaults, Fields
 from discover_models.reading.layers import LayerPlan, count_layers, plan_layers
+from discover_models.reading.mistral_params import read_params
 from discover_models.reading.quantization import Quantization, read_quantization
 from discover_models.reading.traits import TRAITS, Traits
 
@@ -35,8 +36,24 @@ def read_architecture(
     decoder = find_decoder(config)
     prefix = f"{decoder.path}." if decoder.path else ""
     fields = Fields(decoder.values, prefix, defaults)
-    traits = TRAITS.get(decoder.model_type)
     quantization = read_quantization(config, decoder.values, hf_quant_config)
+    return _architecture(decoder, fields, TRAITS.get(decoder.model_type), quantization)
+
+
+def read_mistral_architecture(params: Mapping[str, object]) -> Architecture:
+    """Likewise from Mistral's own ``params.json``.
+
+    Raises:
+        ConfigError: it describes no decoder.
+    """
+    read = read_params(params)
+    quantization = read_quantization(read.quantization_config, {}, None)
+    return _architecture(read.decoder, read.fields, read.traits, quantization)
+
+
+def _architecture(
+    decoder: Decoder, fields: Fields, traits: Traits | None, quantization: Quantization
+) -> Architecture:
     num_layers = count_layers(fields)
     groups, unmapped = _groups(fields, traits, quantization, num_layers.value)
     return Architecture(
@@ -79,13 +96,28 @@ def _groups(
     for layer, plan in enumerate(plans):
         experts = quantization.experts(layer) if plan.ffn == "moe" else ""
         alike.setdefault((plan, experts, layer if varies else 0), []).append(layer)
-    parts: dict[tuple[Mixer | None, Ffn | None], list[int]] = {}
+    members: dict[Hashable, list[int]] = {}
+    first: dict[Hashable, tuple[Mixer | None, Ffn | None]] = {}
     for (plan, experts, layer), layers in alike.items():
-        parts.setdefault(_parts(fields, traits, plan, experts, layer), []).extend(layers)
+        parts = _parts(fields, traits, plan, experts, layer)
+        shape = tuple(_shape(part.model_dump()) if part is not None else None for part in parts)
+        first.setdefault(shape, parts)
+        members.setdefault(shape, []).extend(layers)
     return tuple(
-        LayerGroup(layers=tuple(sorted(layers)), mixer=mixer, ffn=ffn)
-        for (mixer, ffn), layers in parts.items()
+        LayerGroup(layers=tuple(sorted(members[shape])), mixer=mixer, ffn=ffn)
+        for shape, (mixer, ffn) in first.items()
     ), ()
+
+
+def _shape(part: Mapping[str, Any]) -> Hashable:
+    """What makes two parts equal: their values, wherever each of them was read."""
+    if "expression" in part:
+        return part["expression"] if part["value"] is None else part["value"]
+    return tuple(
+        (name, _shape(cast("dict[str, Any]", value)) if isinstance(value, dict) else value)
+        for name, value in part.items()
+        if name != "evidence"
+    )
 
 
 def _parts(

@@ -59,8 +59,14 @@ def _nothing() -> Mapping[str, object]:
     return {}
 
 
-_SIZES_BY_LAYER = ("num_attention_heads", "num_key_value_heads", "head_dim", "intermediate_size")
-"""Sizes for which a class may have a list as default."""
+_SIZES_BY_LAYER = (
+    "num_attention_heads",
+    "num_key_value_heads",
+    "head_dim",
+    "intermediate_size",
+    "sliding_window",
+)
+"""Sizes that may be a list, also by a class's default or shorter than the layers are many."""
 
 
 def _is_per_layer(value: object, layers: int) -> bool:
@@ -191,13 +197,13 @@ class Fields:
         return self.maybe_dim(*names) or unknown(self.path + " or ".join(names))
 
     def maybe_dim(self, *names: str) -> Dim | None:
-        """A dimension, or None where no field has a number."""
+        """A dimension, or None where no field has a number; -1 and the like say nothing."""
         found = self.find(*names)
         if found is None or isinstance(found.value, bool):
             return None
-        if isinstance(found.value, float) and found.value.is_integer():
+        if isinstance(found.value, float) and found.value.is_integer() and found.value >= 0:
             return known(int(found.value), found.field, found.source)
-        if not isinstance(found.value, int):
+        if not isinstance(found.value, int) or found.value < 0:
             return None
         return known(found.value, found.field, found.source)
 
@@ -208,7 +214,7 @@ class Fields:
         if found is None or per_layer is None:
             return self.maybe_dim(*names)
         value = per_layer[layer] if layer < len(per_layer) else None
-        if isinstance(value, int) and not isinstance(value, bool):
+        if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
             return known(value, f"{found.field}[{layer}]", found.source)
         return None
 

@@ -1,7 +1,7 @@
 """Which kind of mixer and feed-forward each layer has, from the configuration's layer lists."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from discover_models.domain.dimension import Dim, known
@@ -89,6 +89,7 @@ _SPARSE_RULES = (
     "decoder_sparse_step",
     "moe_layers",
     "moe_layers_enum",
+    "num_hash_layers",  # DeepSeek-V4: experts in all layers, the first of them chosen by hash
 )
 
 
@@ -135,10 +136,12 @@ def _single(word: str) -> LayerPlan:
 
 
 def _mixers(fields: Fields, count: int) -> list[MixerPlan]:
-    for read in _READERS:
-        plans = read(fields, count)
-        if plans is not None:
-            return _with_rope(fields, plans)
+    said = replace(fields, defaults=None)
+    for source in (said, fields):  # what the file says wins over what its class would compute
+        for read in _READERS:
+            plans = read(source, count)
+            if plans is not None:
+                return _with_rope(fields, plans)
     return _with_rope(fields, _by_window(fields, count))
 
 
@@ -325,7 +328,8 @@ def _sparse_layers(fields: Fields, count: int) -> set[int]:
     """The layers with experts."""
     if not _has_experts(fields):
         return set()
-    words = fields.items("mlp_layer_types")
+    said = replace(fields, defaults=None)
+    words = (said if said.find(*_SPARSE_RULES) else fields).items("mlp_layer_types")
     if words:
         _check_length("mlp_layer_types", words, count)
         return {i for i in range(count) if words[i] != "dense"}

@@ -55,6 +55,7 @@ def _environment(finalize: Callable[[object], Markup]) -> Environment:
         "proofs": groups.proofs,
         "served": groups.served,
         "short_note": groups.short_note,
+        "size_sources": groups.size_sources,
         "sizes": groups.sizes,
     }
     environment.filters.update(filters)

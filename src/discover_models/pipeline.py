@@ -18,6 +18,7 @@ from discover_models.discovery import resolve as resolve_candidate
 from discover_models.domain.architecture import Architecture
 from discover_models.domain.candidate import Candidate, Discovery, ModelKernels, VariantGroup
 from discover_models.domain.kernel import Deferred, Inventory, Parallelism
+from discover_models.domain.model_name import same_model
 from discover_models.errors import ConfigError, SourceError, UsageError
 from discover_models.inventory import DEFAULT_PARALLELISM, build_inventory
 from discover_models.reading.architecture import read_architecture, read_mistral_architecture
@@ -151,7 +152,8 @@ def _inventories(
         except (ConfigError, SourceError) as error:
             deferred.append(_deferred(slug, target.hf_repo_id, error))
     world.save()
-    groups = group_variants(models, known_groups(options, slugs))
+    known = known_groups(options, slugs)
+    groups = group_variants([*_relatives(models, known, world), *models], known)
     return tuple(_grouped(inventory, groups) for inventory in inventories), tuple(deferred)
 
 
@@ -159,6 +161,27 @@ def _kernels_of(repo_id: str, architecture: Architecture) -> ModelKernels:
     """What tells a model's kernels from another's, on one GPU whatever it is served on."""
     kernels = requirements(architecture, DEFAULT_PARALLELISM).kernels
     return ModelKernels(repo_id=repo_id, kernels=kernel_keys(kernels))
+
+
+def _relatives(
+    models: list[ModelKernels], known: Mapping[str, str], world: World
+) -> list[ModelKernels]:
+    """Models with a manifest that this run was not asked for and that new ones may belong to.
+
+    Only their configurations are read. One that can't be had joins nobody.
+    """
+    looked_at = {model.repo_id for model in models}
+    new = looked_at - known.keys()
+    wanted = [r for r in known if r not in looked_at and any(same_model(r, n) for n in new)]
+    found: list[ModelKernels] = []
+    for repo_id, file in configurations(wanted, world.configs, world.hub).items():
+        if isinstance(file, ConfigError):
+            continue
+        try:
+            found.append(_kernels_of(repo_id, architecture_of(file, world.libraries)))
+        except (ConfigError, SourceError):
+            continue
+    return found
 
 
 def _grouped(inventory: Inventory, groups: Iterable[VariantGroup]) -> Inventory:

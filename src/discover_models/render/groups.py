@@ -91,8 +91,12 @@ def notes(kernel: ClassifiedKernel) -> tuple[str, ...]:
 def short_note(kernel: ClassifiedKernel) -> str:
     """The notes as far as one line of a table holds them."""
     trace = ("no trace template",) if kernel.fi_trace_template is False else ()
-    line = "; ".join((*trace, *notes(kernel)))
-    return line if len(line) <= _NOTE_WIDTH else line[: _NOTE_WIDTH - 1].rstrip() + "…"
+    return clipped("; ".join((*trace, *notes(kernel))))
+
+
+def clipped(note: str) -> str:
+    """A note as far as a cell of a table holds it."""
+    return note if len(note) <= _NOTE_WIDTH else note[: _NOTE_WIDTH - 1].rstrip() + "…"
 
 
 def served(parallelism: Sequence[Parallelism]) -> str:

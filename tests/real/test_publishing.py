@@ -144,7 +144,11 @@ def test_the_first_runs_and_a_flashinfer_that_moved(
     assert len(opened) == CAP + 1
     assert "all" in opened
     assert bot.keys(report, "held back") == groups - opened
-    day0 = {c.hf_repo_id for c in old.discovery.candidates if c.origin == "day0"} if old.discovery else set()
+    day0 = (
+        {c.hf_repo_id for c in old.discovery.candidates if c.origin == "day0"}
+        if old.discovery
+        else set()
+    )
     print(f"{len(models)} models, {len(groups)} groups, {len(written)} writes, day0 {day0}")
 
     again, written = bot.publish(old)

@@ -1,6 +1,6 @@
 """Bodies that are compared as a whole; run this file to write them anew after a wanted change.
 
-    python tests/render/goldens.py
+python tests/render/goldens.py
 """
 
 from __future__ import annotations

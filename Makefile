@@ -6,10 +6,12 @@
 #   make image      build the action's image without a Docker engine (Debian, root)
 #   make image-test run it like the Actions runner does
 #   make format     put the formatting right
+#   make config-classes  write docs/config-classes.md anew
+#   make bench      measure; DISCOVER_MODELS_WORKSPACE names a real workspace
 #   make workspace  bring the real repositories into WORKSPACE (default tmp)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint lint-action image image-test format workspace sync
+.PHONY: help demo test lint lint-action image image-test format config-classes bench workspace sync
 
 PYTHON ?= python3
 WORKSPACE ?= tmp
@@ -62,6 +64,12 @@ image-test: image sync
 format: sync
 	$(RUN) ruff format .
 	$(RUN) ruff check --fix .
+
+config-classes: sync
+	$(RUN) python scripts/generate_sample_table.py
+
+bench: sync
+	@$(RUN) python bench/bench.py
 
 workspace:
 	@scripts/bring_workspace.sh "$(WORKSPACE)" sglang "$(SGLANG)"

@@ -32,7 +32,7 @@ OUTPUT = Path(__file__).parent.parent / "src/discover_models/data/config_default
 
 DROPPED_PARTS = (
     *("token_id", "token_index", "id2label", "label2id", "forced_", "suppress_", "_prompt"),
-    *("dropout", "pdrop", "layerdrop", "_eps", "epsilon", "initializer", "jitter", "_coef"),
+    *("dropout", "pdrop", "layerdrop", "initializer", "jitter", "_coef"),
     *("_std", "image_mean", "_loss", "loss_", "mask_time", "mask_feature", "use_cache"),
 )
 """Names of training, generation and tokenizer settings: none decides the shape of a kernel."""

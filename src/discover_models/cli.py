@@ -51,12 +51,14 @@ _RESULT = "What to do with the result"
 
 Tp = Annotated[
     list[int] | None,
-    typer.Option(min=1, help="Tensor parallel size, in place of the cookbook's. Repeatable.",
+    typer.Option(metavar="N", min=1,
+                 help="Tensor parallel size, in place of the cookbook's. Repeatable.",
                  rich_help_panel=_MODEL),
 ]  # fmt: skip
 Ep = Annotated[
     list[int] | None,
-    typer.Option(min=1, help="Expert parallel size, in place of the cookbook's. Repeatable.",
+    typer.Option(metavar="N", min=1,
+                 help="Expert parallel size, in place of the cookbook's. Repeatable.",
                  rich_help_panel=_MODEL),
 ]  # fmt: skip
 HfRepoId = Annotated[
@@ -167,7 +169,7 @@ def inventory(
         _inventory(options, wanted)
 
 
-@app.command()
+@app.command(short_help="Print the chain of one verdict.")
 def explain(
     model_name: Annotated[str, typer.Argument(metavar="SLUG", help="Short name of the model.")],
     definition: Annotated[str, typer.Argument(metavar="DEFINITION",
@@ -203,7 +205,7 @@ def explain(
     outputs.put(render_explain(result.inventories[0], definition), None)
 
 
-@app.command()
+@app.command(short_help="Publish manifests as issues.")
 def publish(
     manifest_dir: Annotated[Path, typer.Option("--manifests", metavar="DIR",
         help="Folder with the manifests (*.json) to publish.")],
@@ -239,7 +241,7 @@ def publish(
         raise DiscoverError(f"publishing is incomplete: {len(report.errors)} changes failed")
 
 
-@app.command()
+@app.command(short_help="Check the coverage document.")
 def audit(
     coverage_doc: Annotated[Path, typer.Option(metavar="FILE",
         help="The coverage document.")] = Path("docs/model_coverage.mdx"),

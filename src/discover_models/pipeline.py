@@ -18,10 +18,14 @@ from discover_models.discovery import resolve as resolve_candidate
 from discover_models.domain.architecture import Architecture
 from discover_models.domain.candidate import Candidate, Discovery, ModelKernels, VariantGroup
 from discover_models.domain.kernel import Deferred, Inventory, Parallelism
+from discover_models.domain.model_name import same_model
 from discover_models.errors import ConfigError, SourceError, UsageError
 from discover_models.inventory import DEFAULT_PARALLELISM, build_inventory
-from discover_models.reading.architecture import read_architecture
+from discover_models.reading.architecture import read_architecture, read_mistral_architecture
 from discover_models.reading.decoder import find_decoder
+from discover_models.reading.from_source import complete, without_source
+from discover_models.reading.quantization import read_quantization
+from discover_models.reading.traits import TRAITS
 from discover_models.requirements import requirements
 from discover_models.resolve import KnownModels, known_groups, resolve
 from discover_models.settings import ModelRequest, RunOptions
@@ -39,6 +43,7 @@ from discover_models.sources.novelties import read_novelties
 from discover_models.sources.pages import CookbookPages, read_pages
 from discover_models.sources.registered import registered_names
 from discover_models.sources.sglang_configs import SglangConfigs
+from discover_models.sources.source_architecture import SourceArchitectures
 from discover_models.sources.source_spec import SourceName, merge_sources
 from discover_models.sources.workspace import RepoState, Workspace
 
@@ -62,6 +67,8 @@ class World:
     pages: CookbookPages
     """SGLang's own cookbook."""
     libraries: tuple[ConfigLookup, ...]
+    models: SourceArchitectures | SourceError
+    """SGLang's model classes."""
     repositories: Mapping[SourceName, RepoState]
     origins: Mapping[str, str]
     hub: Hub | None
@@ -138,14 +145,15 @@ def _inventories(
             file = files[target.hf_repo_id]
             if isinstance(file, ConfigError):
                 raise file
-            architecture = architecture_of(file, world.libraries)
+            architecture = architecture_of(file, world.libraries, world.models)
             sizes = (target.tp or options.tp, target.ep or options.ep)
             inventories.append(_inventory(slug, file, architecture, world, sizes))
             models.append(_kernels_of(file.hf_repo_id, architecture))
         except (ConfigError, SourceError) as error:
             deferred.append(_deferred(slug, target.hf_repo_id, error))
     world.save()
-    groups = group_variants(models, known_groups(options, slugs))
+    known = known_groups(options, slugs)
+    groups = group_variants([*_relatives(models, known, world), *models], known)
     return tuple(_grouped(inventory, groups) for inventory in inventories), tuple(deferred)
 
 
@@ -153,6 +161,27 @@ def _kernels_of(repo_id: str, architecture: Architecture) -> ModelKernels:
     """What tells a model's kernels from another's, on one GPU whatever it is served on."""
     kernels = requirements(architecture, DEFAULT_PARALLELISM).kernels
     return ModelKernels(repo_id=repo_id, kernels=kernel_keys(kernels))
+
+
+def _relatives(
+    models: list[ModelKernels], known: Mapping[str, str], world: World
+) -> list[ModelKernels]:
+    """Models with a manifest that this run was not asked for and that new ones may belong to.
+
+    Only their configurations are read. One that can't be had joins nobody.
+    """
+    looked_at = {model.repo_id for model in models}
+    new = looked_at - known.keys()
+    wanted = [r for r in known if r not in looked_at and any(same_model(r, n) for n in new)]
+    found: list[ModelKernels] = []
+    for repo_id, file in configurations(wanted, world.configs, world.hub).items():
+        if isinstance(file, ConfigError):
+            continue
+        try:
+            found.append(_kernels_of(repo_id, architecture_of(file, world.libraries)))
+        except (ConfigError, SourceError):
+            continue
+    return found
 
 
 def _grouped(inventory: Inventory, groups: Iterable[VariantGroup]) -> Inventory:
@@ -269,6 +298,7 @@ def open_world(workspace: Workspace, options: RunOptions) -> World:
         raise dataset
     transformers = ConfigDefaults.load()
     cache = DiskCache(options.cache_dir / "indexes") if options.cache_dir is not None else None
+    libraries = (transformers, *config_classes(states["sglang"], transformers, cache))
     return World(
         sources=Sources(
             dataset=dataset,
@@ -279,7 +309,10 @@ def open_world(workspace: Workspace, options: RunOptions) -> World:
         ),
         cookbook=cookbook_of(states["sgl-cookbook"], cache),
         pages=_pages(states["sglang"]),
-        libraries=(transformers, *config_classes(states["sglang"], transformers, cache)),
+        libraries=libraries,
+        models=opened(
+            states["sglang"], lambda path, at: SourceArchitectures(path, at, libraries, cache)
+        ),
         repositories=states,
         origins={name: _origin(workspace, name) for name in states},
         hub=None if options.offline else hub_of(options),
@@ -391,18 +424,36 @@ def _inventory(
     )
 
 
-def architecture_of(file: ConfigFile, libraries: tuple[ConfigLookup, ...]) -> Architecture:
+def architecture_of(
+    file: ConfigFile,
+    libraries: tuple[ConfigLookup, ...],
+    models: SourceArchitectures | SourceError | None = None,
+) -> Architecture:
     """The text decoder that a repository's files describe.
+
+    What the class of an unknown type decides by itself is read in `models`, SGLang's own source;
+    None leaves it undecided.
 
     Raises:
         ConfigError: they describe none, or it is no language model.
     """
+    if file.config is None and file.params is not None:
+        return read_mistral_architecture(file.params)
     if file.config is None:
         raise ConfigError(f"{file.hf_repo_id} has no config.json", reason="no_configuration")
     check_language_model(file.config, ConfigDefaults.load())
     decoder = find_decoder(file.config)
     defaults = text_defaults(file.config, decoder.path, decoder.model_type, libraries)
-    return read_architecture(file.config, file.quant, defaults)
+    said = read_architecture(file.config, file.quant, defaults)
+    if models is None or decoder.model_type in TRAITS:
+        return said
+    try:
+        if isinstance(models, SourceError):
+            raise models
+        quantization = read_quantization(file.config, decoder.values, file.quant)
+        return complete(said, models.read(file.config), quantization)
+    except SourceError as error:
+        return without_source(said, error)
 
 
 def _parallelism(

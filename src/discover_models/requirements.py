@@ -80,7 +80,7 @@ def refusal(architecture: Architecture, sizes: Parallelism) -> str:
         return f"dp {dp} is larger than tp {sizes.tp}"
     if sizes.tp % dp:
         return f"tp {sizes.tp} is not divisible by dp {dp}"
-    if sizes.ep > sizes.tp or sizes.tp % sizes.ep:
+    if sizes.tp % sizes.ep:
         return f"ep {sizes.ep} does not divide tp {sizes.tp}"
     reasons = (_indivisible(group, sizes) for group in architecture.groups)
     return next(filter(None, reasons), "")
@@ -90,7 +90,7 @@ def _indivisible(group: LayerGroup, sizes: Parallelism) -> str:
     for name, dim, replicated in split_dims(group):
         size = sizes.ep if name == "experts" else sizes.attention_tp
         fits = dim.value is None or dim.value % size == 0
-        if not fits and replicated and dim.value is not None and dim.value < size:
+        if not fits and replicated and dim.value is not None:
             fits = size % dim.value == 0
         if not fits:
             return f"{dim.value} {name} can't be split over {size}"
@@ -127,13 +127,15 @@ def _needs(architecture: Architecture, sizes: Parallelism) -> Iterator[Need | Un
 
 
 def _unknown(need: Need) -> Unmapped | None:
-    """What stands for a need of which an axis is unknown."""
+    """What stands for a need of which an axis is unknown or 0."""
     missing = tuple(dict.fromkeys(f for dim in need.axes.values() for f in dim.missing))
-    if all(dim.known for dim in need.axes.values()):
+    if all(dim.value for dim in need.axes.values()):
         return None
+    empty = [dim.expression for dim in need.axes.values() if not dim.value]
+    found_nowhere = "found nowhere: " + ", ".join(missing)
     return Unmapped(
         what=f"{need.spec.key} ({need.used_for})",
-        reason="found nowhere: " + ", ".join(missing),
+        reason=found_nowhere if missing else f"no dimension: {', '.join(empty)}",
         fields=missing,
         evidence=need.evidence,
     )

@@ -61,7 +61,10 @@ HEADER = "| Definition | Op Type | Status |\n|---|---|:---:|\n"
 
 @cache
 def names(title: str) -> Names:
-    repo_id, config = CONFIGS[title]
+    return names_from(*CONFIGS[title])
+
+
+def names_from(repo_id: str, config: dict[str, Any]) -> Names:
     file = ConfigFile(hf_repo_id=repo_id, revision=None, origin="local folder", config=config)
     model = Model(repo_id, architecture_of(file, (ConfigDefaults.load(),)))
     return names_of([model], frozenset({1, 2, 4}))

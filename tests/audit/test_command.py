@@ -47,7 +47,7 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def run(world: Path, *arguments: str) -> int:
     where = ["--workspace", str(world / "workspace"), "--configs", str(world / "configs")]
     command = ["audit", "--offline", *where, *arguments]
-    return _guarded(lambda: app(command, standalone_mode=False))
+    return _guarded(lambda: app(command))
 
 
 def test_the_text_says_what_is_wrong_and_against_what(

@@ -1,8 +1,20 @@
 """Every rule on a miniature document, in the case that it is for and in the one beside it."""
 
+from typing import Any
+
 import pytest
 
-from audit.miniature import check, corrected, findings, row, section, summary, told
+from audit.miniature import (
+    MOE,
+    check,
+    corrected,
+    findings,
+    names_from,
+    row,
+    section,
+    summary,
+    told,
+)
 
 
 def test_a_right_section_is_left_in_peace() -> None:
@@ -314,3 +326,51 @@ def test_what_no_reader_sees_is_not_judged(before: str) -> None:
 def test_a_table_in_a_closed_comment_does_not_hide_the_next_one() -> None:
     text = "```\n## Old\n```\n{/* one */}\n<!--\n-->\n" + section([row("rmsnorm_h512", "❌")])
     assert [f.line for f in findings(text)] == [11]
+
+
+LINEAR = {
+    "architectures": ["Qwen3NextForCausalLM"],
+    "model_type": "qwen3_next",
+    "linear_num_key_heads": 4,
+    "linear_num_value_heads": 8,
+    "linear_key_head_dim": 128,
+    "linear_value_head_dim": 128,
+    "linear_conv_kernel_dim": 4,
+    "full_attention_interval": 4,
+    "shared_expert_intermediate_size": 128,
+}
+SPARSE = {
+    "architectures": ["DeepseekV32ForCausalLM"],
+    "model_type": "deepseek_v32",
+    "q_lora_rank": 64,
+    "kv_lora_rank": 128,
+    "qk_nope_head_dim": 32,
+    "qk_rope_head_dim": 64,
+    "v_head_dim": 32,
+    "index_n_heads": 4,
+    "index_head_dim": 128,
+    "index_topk": 64,
+    "n_routed_experts": 16,
+    "n_shared_experts": 1,
+    "first_k_dense_replace": 1,
+    "moe_layer_freq": 1,
+    "n_group": 2,
+    "topk_group": 1,
+    "scoring_func": "sigmoid",
+    "topk_method": "noaux_tc",
+}
+
+
+@pytest.mark.parametrize(
+    ("config", "name"),
+    [
+        (LINEAR, "gdn_decode_qk4_v8_d128_k_last"),
+        (SPARSE, "dsa_sparse_attention_h4_ckv128_kpe64_topk64_ps1"),
+    ],
+)
+def test_kernels_that_no_definition_names_leave_the_other_names_decided(
+    config: dict[str, Any], name: str
+) -> None:
+    found = names_from("acme/Other-2B", {**MOE, **config})
+    assert name in found.kernels
+    assert found.undecided == frozenset()

@@ -15,6 +15,12 @@ import requests
 import requests.adapters
 
 import builders
+from discover_models.domain.candidate import (
+    Candidate,
+    Discovery,
+    SkippedCandidate,
+    TrackedCandidate,
+)
 from discover_models.domain.kernel import ClassifiedKernel, Deferred, Inventory
 from discover_models.publish import markers
 from discover_models.publish.github import DryRun
@@ -87,7 +93,7 @@ class Host:
         return found
 
     def issue(self, key: str) -> FoundIssue:
-        (found,) = (i for i in self.issues().values() if _section(i).marker.key == key)
+        (found,) = (i for i in self.issues().values() if _name(i) == key)
         return found
 
     def comments(self, number: int) -> list[str]:
@@ -118,8 +124,13 @@ def _section(issue: FoundIssue) -> Section:
     return section
 
 
+def _name(issue: FoundIssue) -> str:
+    """The key of an issue, without the owner that most models here have."""
+    return _section(issue).marker.key.removeprefix("sample-org/")
+
+
 def keys(host: Host, state: str = "open") -> list[str]:
-    return sorted(_section(i).marker.key for i in host.issues().values() if i.state == state)
+    return sorted(_name(i) for i in host.issues().values() if i.state == state)
 
 
 def test_the_first_run_opens_the_dashboard_and_a_tracking_issue_per_model(host: Host):
@@ -134,8 +145,8 @@ def test_the_first_run_opens_the_dashboard_and_a_tracking_issue_per_model(host: 
     assert f"#{host.issue('alpha').number} |" in dashboard.body
     assert host.store.state.issues == {
         "dashboard/all": dashboard.number,
-        "tracking/alpha": host.issue("alpha").number,
-        "tracking/beta": host.issue("beta").number,
+        "tracking/sample-org/alpha": host.issue("alpha").number,
+        "tracking/sample-org/beta": host.issue("beta").number,
     }
 
 
@@ -173,7 +184,7 @@ def test_one_changed_model_changes_its_issue_and_the_dashboard(host: Host):
     assert host.written(lambda: host.run(changed)) == [
         f"PATCH /repos/octo/bench/issues/{n}" for n in numbers
     ]
-    assert "ready for workload collection" in host.issue("beta").body
+    assert "1 ready for workloads" in host.issue("beta").body
 
 
 def test_models_that_this_run_did_not_look_at_stay(host: Host):
@@ -184,7 +195,7 @@ def test_models_that_this_run_did_not_look_at_stay(host: Host):
 def test_what_people_did_stays(host: Host):
     host.run()
     found = host.issue("alpha")
-    body = f"Mine above.\r\n{found.body.replace('- [ ] Collect', '- [x] Collect')}\r\nMine below."
+    body = f"Mine above.\r\n{found.body.replace('- [ ] 🆕', '- [x] 🆕')}\r\nMine below."
     host.person(
         "PATCH", f"/issues/{found.number}", {"body": body, "title": "Renamed", "labels": ["mine"]}
     )
@@ -194,7 +205,7 @@ def test_what_people_did_stays(host: Host):
     assert after.body.startswith("Mine above.\r\n<!-- discover-models:begin")
     assert after.body.endswith("end -->\r\nMine below.")
     assert after.body != body
-    assert "- [x] Collect" in after.body
+    assert "- [x] 🆕" in after.body
     assert (after.title, after.labels) == ("Renamed", ("mine",))
 
 
@@ -257,17 +268,21 @@ def test_a_lost_state_loses_nothing(host: Host):
     host.run()
     host.store = MemoryStore()
     assert host.written(host.run) == []
-    assert set(host.store.state.issues) == {"dashboard/all", "tracking/alpha", "tracking/beta"}
+    assert set(host.store.state.issues) == {
+        "dashboard/all",
+        "tracking/sample-org/alpha",
+        "tracking/sample-org/beta",
+    }
 
 
 def test_a_state_of_another_repository_is_not_believed(host: Host):
     host.run()
     copy = host.store.state.model_copy(
-        update={"repository": "octo/elsewhere", "issues": {"tracking/alpha": 999}}
+        update={"repository": "octo/elsewhere", "issues": {"tracking/sample-org/alpha": 999}}
     )
     host.store = MemoryStore(copy)
     assert host.written(host.run) == []
-    assert host.store.state.issues["tracking/alpha"] == host.issue("alpha").number
+    assert host.store.state.issues["tracking/sample-org/alpha"] == host.issue("alpha").number
 
 
 def test_a_strangers_copy_is_neither_trusted_nor_touched(host: Host):
@@ -320,7 +335,7 @@ def test_a_model_that_is_deferred_later_says_so_and_keeps_what_it_had(host: Host
     gated = builders.deferred(hf_repo_id="sample-org/beta")
     host.run((THREE[0],), (gated,))
     body = host.issue("beta").body
-    assert "Not refreshed:** gated" in body
+    assert "could not be looked at (gated)" in body
     assert "moe&#95;x" in body or "moe_x" in body
 
 
@@ -330,9 +345,121 @@ def test_two_repositories_with_one_slug_get_two_issues_whose_names_stay(host: Ho
         for org in ("b-org", "a-org")
     ]
     host.run(twins)
-    assert keys(host) == ["all", "b-org--twin", "twin"]
+    assert keys(host) == ["a-org/twin", "all", "b-org/twin"]
     assert host.written(lambda: host.run(twins[:1])) == []
     assert host.store.state.slugs == {"a-org/Twin": "twin", "b-org/Twin": "b-org--twin"}
+
+
+def variant(name: str, of: str, *kernels: ClassifiedKernel) -> Inventory:
+    """A model of another's group, as a run that knows both says it."""
+    return model(name, *kernels, group=f"sample-org/{of}", variants=(f"sample-org/{of}",))
+
+
+def test_the_models_of_a_group_share_an_issue_that_says_who_needs_what(host: Host):
+    base = (builders.missing("moe_x"), builders.supported("rope_x"))
+    quantised = (builders.missing("moe_fp4"), builders.supported("rope_x"))
+    host.run((model("beta", *base), variant("beta-nvfp4", "beta", *quantised)))
+    assert keys(host) == ["all", "beta"]
+    body = host.issue("beta").body
+    for said in (
+        "beta</code>](https://huggingface.co/sample-org/beta)",
+        "blob/kernel-inventory/manifests/beta-nvfp4.json",
+        "2 FlashInfer missing",
+        "moe_x</code><br>only for beta |",
+        "moe_fp4</code><br>only for beta-nvfp4 |",
+        "rope_x</code> |",
+    ):
+        assert said in body, said
+    board = host.issue("all").body
+    assert "Models (1)" in board
+    assert "<br><code>beta-nvfp4</code> | 2 |  |  | 1 |" in board
+
+
+def test_a_variant_found_later_joins_its_group_and_nothing_is_renamed(host: Host):
+    host.run((model("beta", builders.missing("moe_x")),))
+    before = host.issue("beta")
+    # Another run that saw the variant first named the group after it.
+    later = model("beta-fp8", builders.missing("moe_fp8"), group="sample-org/beta-fp8")
+    later = later.model_copy(update={"variants": ("sample-org/beta",)})
+    written = host.written(lambda: host.run((later,)))
+    after = host.issue("beta")
+    assert written == [f"PATCH /repos/octo/bench/issues/{n}" for n in (after.number, 2)]
+    assert (after.number, after.title) == (before.number, before.title)
+    assert "beta-fp8" in after.body
+    swapped = model("beta", builders.missing("moe_x"), group="sample-org/beta-fp8")
+    assert host.written(lambda: host.run((later, swapped))) == []
+    assert keys(host) == ["all", "beta"]
+
+
+def test_kernels_that_drift_apart_do_not_split_a_group(host: Host):
+    host.run((model("beta", builders.missing("moe_x")), variant("beta-fp8", "beta")))
+    alone = model("beta-fp8", builders.missing("quite_another"), group="sample-org/beta-fp8")
+    host.run((alone,))
+    assert keys(host) == ["all", "beta"]
+    assert "quite_another" in host.issue("beta").body
+
+
+def test_a_group_is_finished_when_all_its_models_are(host: Host):
+    host.run((model("beta", builders.missing("moe_x")), variant("beta-fp8", "beta")))
+    host.run((done("beta"),))
+    assert host.issue("beta").state == "open"
+    host.run((done("beta-fp8"),))
+    assert host.issue("beta").state == "closed"
+
+
+def found(**fields: Any) -> Discovery:
+    values: dict[str, Any] = {
+        "candidates": (
+            Candidate(origin="day0", name="NewForCausalLM", unresolved="nothing names a repo"),
+            Candidate(origin="cookbook", name="beta", hf_repo_id="sample-org/beta"),
+        ),
+        "skipped": (
+            SkippedCandidate(
+                origin="day0", name="NewVisionModel", reason="vision_only", message="an encoder"
+            ),
+        ),
+        "tracked": (TrackedCandidate(name="sample-org/old", title="Old"),),
+    }
+    return Discovery(**{**values, **fields})
+
+
+def test_the_dashboard_says_what_became_of_everything_new(host: Host):
+    host.run(THREE, extras=Extras(discovery=found()))
+    body = host.issue("all").body
+    for said in (
+        "Unresolved (1)",
+        "<code>NewForCausalLM</code> | no repository is certain: nothing names a repo |",
+        "Skipped (1)",
+        "<code>NewVisionModel</code> | an encoder |",
+        "coverage document has already: 1.",
+    ):
+        assert said in body, said
+    assert host.written(lambda: host.run(THREE, extras=Extras(discovery=found()))) == []
+
+
+def test_a_run_that_looks_at_one_model_forgets_nothing(host: Host):
+    host.run(THREE, (builders.deferred(),), extras=Extras(discovery=found()))
+    assert host.written(lambda: host.run((THREE[0],))) == []
+    settled = Candidate(origin="day0", name="NewForCausalLM", hf_repo_id="sample-org/alpha")
+    host.run(
+        (*THREE, model("Closed-Model", builders.missing("moe_x"))),
+        extras=Extras(discovery=Discovery(candidates=(settled,))),
+    )
+    body = host.issue("all").body
+    assert "Unresolved" not in body
+    assert "Deferred" not in body
+
+
+def test_where_new_models_could_not_be_looked_for_is_said_and_the_rest_stays(host: Host):
+    host.run(THREE, extras=Extras(discovery=found()))
+    broken = found(candidates=(), skipped=(), errors={"sglang": "no such commit"})
+    host.run(THREE, extras=Extras(discovery=broken))
+    body = host.issue("all").body
+    assert "new models could not be looked for in sglang (no such commit)" in body
+    assert "Unresolved (1)" in body
+    assert "Skipped (1)" in body
+    host.run(THREE, extras=Extras(discovery=found()))
+    assert "could not be looked for" not in host.issue("all").body
 
 
 def test_a_dry_run_plans_the_same_and_writes_nothing(host: Host):
@@ -386,7 +513,7 @@ def test_a_model_with_very_many_kernels_fits_and_says_what_is_left_out(host: Hos
     many += [builders.existing(f"rmsnorm_number_{n}") for n in range(100)]
     host.run((model("alpha", *many),))
     body = host.issue("alpha").body
-    assert 60_000 < length(body) <= BODY_LIMIT
+    assert 50_000 < length(body) <= BODY_LIMIT
     assert "<code>moe_number_0</code>" in body
     left_out = [int(n) for n in re.findall(r"_(\d+) more left out", body)]
     assert left_out
@@ -413,7 +540,7 @@ def test_two_runs_at_once_end_with_one_issue_each(emulator: Emulator, monkeypatc
     assert duplicate.state_reason == "duplicate"
     (comment,) = host.comments(duplicate.number)
     assert "Duplicate of #1" in comment
-    assert host.store.state.issues["tracking/alpha"] == 1
+    assert host.store.state.issues["tracking/sample-org/alpha"] == 1
     for again in (host, other):
         assert again.written(again.run) == []
 

@@ -17,11 +17,16 @@ from discover_models.domain.kernel import Parallelism
 from discover_models.domain.manifest import Manifest, from_inventory
 from discover_models.render import bodies
 from discover_models.render.bodies import Dashboard, DashboardModel, Listed, Page
-from discover_models.render.budget import fit, length
+from discover_models.render.budget import MARKS, fit, length, trim
 
 TODAY = date(2026, 11, 23)
-MANIFEST_URL = "https://github.com/octo/bench/blob/kernel-inventory/manifests/x.json"
-PAGE = Page(origins=builders.ORIGINS, today=TODAY.isoformat(), manifest_url=MANIFEST_URL)
+MANIFESTS = "https://github.com/octo/bench/tree/kernel-inventory/manifests"
+PAGE = Page(
+    origins=builders.ORIGINS,
+    today=TODAY.isoformat(),
+    repository_url="https://github.com/octo/bench",
+    state_branch="kernel-inventory",
+)
 GFM = MarkdownIt("gfm-like")
 HOSTILE = (
     "a|b `c` @octocat #1 o/r#2 <!-- discover-models:end --> ::error::x https://e.com/ "
@@ -43,17 +48,27 @@ def changed(manifest: Manifest, **fields: Any) -> Manifest:
     )
 
 
+def tracking_body(manifest: Manifest, page: Page, limit: int, deferred: str = "") -> str:
+    why = {manifest.hf_repo_id: deferred} if deferred else None
+    return bodies.tracking_body((manifest,), page, limit, deferred=why)
+
+
+def tracking_facts(manifest: Manifest, deferred: str = "") -> dict[str, Any]:
+    why = {manifest.hf_repo_id: deferred} if deferred else None
+    return bodies.tracking_facts((manifest,), deferred=why)
+
+
 def text_of(markdown: str) -> str:
     """What a reader sees, roughly."""
     return re.sub(r"<[^>]*>|&#8288;|\u2060", "", MarkdownIt("gfm-like").render(markdown))
 
 
 def test_a_tracking_issue_shows_everything_that_is_known():
-    text = text_of(bodies.tracking_body(sample(), PAGE, 60_000))
+    text = text_of(tracking_body(sample(), PAGE, 60_000))
     for said in (
         "sample-org/Sample-MoE",
         "94 layers, GQA + MoE",
-        "File kernel requests for what FlashInfer lacks (1)",
+        "1 FlashInfer missing: file a kernel request",
         "moe_fp8_block_scale_renorm_topk8_e32_h4096_i1536",
         "flashinfer/decode.py:700",
         "short convolution",
@@ -67,56 +82,79 @@ def test_a_tracking_issue_shows_everything_that_is_known():
 
 def test_evidence_is_a_permalink_only_to_public_hosts():
     link = f"https://github.com/flashinfer-ai/flashinfer/blob/{'b' * 40}/flashinfer/decode.py#L700"
-    assert link in bodies.tracking_body(sample(), PAGE, 60_000)
+    assert link in tracking_body(sample(), PAGE, 60_000)
     local = Page(origins={"flashinfer": "file:///srv/secret"}, today="2026-11-23")
-    body = bodies.tracking_body(sample(), local, 60_000)
+    body = tracking_body(sample(), local, 60_000)
     assert "secret" not in body
     assert "github.com/flashinfer-ai" not in body
 
 
 def test_a_request_is_linked_without_leaving_a_trace_there():
     url = "https://github.com/flashinfer-ai/flashinfer/issues/123"
-    body = bodies.tracking_body(changed(sample(), fi_issue_url=url), PAGE, 60_000)
+    body = tracking_body(changed(sample(), fi_issue_url=url), PAGE, 60_000)
     assert "https://redirect.github.com/flashinfer-ai/flashinfer/issues/123" in body
     assert f"]({url})" not in body
     hostile = changed(sample(), fi_issue_url="javascript:alert(1)")
     assert bodies.requests_of(hostile, PAGE) == {}
 
 
-@pytest.mark.parametrize("limit", [60_000, 12_000, 6_000, 4_500])
+@pytest.mark.parametrize("limit", [60_000, 12_000, 5_000, 3_000])
 def test_a_tracking_issue_fits_and_says_what_is_left_out(limit: int):
     kernels = [builders.missing(f"moe_{n}") for n in range(40)]
     kernels += [builders.existing(f"rmsnorm_{n}") for n in range(40)]
-    body = bodies.tracking_body(sample(*kernels), PAGE, limit)
+    body = tracking_body(sample(*kernels), PAGE, limit)
     assert length(body) <= limit
     rows = len(re.findall(r"^\| <code>", body, re.M))
     hidden = sum(int(n) for n in re.findall(r"_(\d+) more left out", body))
     evidence = len(re.findall(r"^- <code>", body, re.M))
     assert rows + evidence + hidden == 80 + 41  # 40 proofs, and one that is shared
-    assert hidden == 0 or MANIFEST_URL in body
+    assert hidden == 0 or MANIFESTS in body
 
 
 def test_the_least_important_rows_go_first():
     kernels = [builders.missing(f"moe_{n}") for n in range(40)]
     kernels += [builders.existing(f"rmsnorm_{n}") for n in range(40)]
-    body = bodies.tracking_body(sample(*kernels), PAGE, 7_000)
+    body = tracking_body(sample(*kernels), PAGE, 4_000)
     assert len(re.findall(r"^\| <code>moe_", body, re.M)) == 40
     assert len(re.findall(r"^\| <code>rmsnorm_", body, re.M)) < 40
 
 
+def marked(sizes: list[int], width: int) -> str:
+    """Sections s0, s1, … with that many rows each, and what is said of those left out."""
+    text = "begin\n"
+    for n, size in enumerate(sizes):
+        row = f"{MARKS.section}s{n}{MARKS.name_end}{'x' * width}{MARKS.end}"
+        text += row * size + f"{MARKS.rest}s{n}{MARKS.name_end}-{MARKS.count}{MARKS.end}|"
+    return text + "end"
+
+
 @given(
-    st.lists(st.integers(0, 30), min_size=1, max_size=5), st.integers(0, 2000), st.integers(1, 40)
+    st.lists(st.integers(0, 30), min_size=1, max_size=5), st.integers(0, 2000), st.integers(5, 40)
 )
 def test_no_row_is_dropped_without_need(sizes: list[int], limit: int, width: int):
+    order = [f"s{n}" for n in range(len(sizes))]
+    text = trim(marked(sizes, width), order, limit)
+    rows = [part.count("x") // width for part in text.split("|")][: len(sizes)]
+    left = [int(n) for n in re.findall(r"-(\d+)", text)]
+    dropped = [size - shown for size, shown in zip(sizes, rows, strict=True)]
+    assert left == [n for n in dropped if n]
+    assert len(text) <= limit or sum(rows) == 0
+    cut = [n for n, count in enumerate(dropped) if count]
+    assert not any(rows[n] for n in cut[:-1])  # the first of the order go first
+    assert sum(left) == 0 or len(text) + width + len("-1") > limit
+
+
+@given(st.lists(st.integers(0, 30), min_size=1, max_size=5), st.integers(0, 2000))
+def test_rendering_again_and_again_drops_no_row_without_need(sizes: list[int], limit: int):
     sections = [(f"s{n}", size) for n, size in enumerate(sizes)]
-
-    def render(shown: Any) -> str:
-        return "x" * width * sum(shown.values())
-
-    text = fit(sections, render, limit)
-    rows, whole = len(text) // width, sum(sizes)
+    text = fit(sections, lambda shown: "x" * 9 * sum(shown.values()), limit)
+    rows, whole = len(text) // 9, sum(sizes)
     assert len(text) <= limit or rows == 0
-    assert rows == whole or (rows + 1) * width > limit
+    assert rows == whole or (rows + 1) * 9 > limit
+
+
+def test_rows_beside_the_order_stay():
+    assert trim(marked([3, 1], 1), ["s1"], 0) == "begin\nxxx|-1|end"
 
 
 @pytest.mark.parametrize(
@@ -140,13 +178,13 @@ def test_no_row_is_dropped_without_need(sizes: list[int], limit: int, width: int
 )
 def test_which_changes_of_a_kernel_are_facts(fields: dict[str, Any], counts: bool):
     before = sample(builders.supported("rope_x"))
-    facts = bodies.tracking_facts(before)
-    assert (bodies.tracking_facts(changed(before, **fields)) != facts) is counts
+    facts = tracking_facts(before)
+    assert (tracking_facts(changed(before, **fields)) != facts) is counts
 
 
 def test_commits_and_dates_of_a_model_are_no_facts_and_the_rest_is():
     before = sample()
-    facts = bodies.tracking_facts(before)
+    facts = tracking_facts(before)
     for fields, counts in (
         ({"date": "2027-01-01", "hf_revision": "f" * 40, "repo_shas": {"sglang": "f" * 40}}, False),
         ({"notes": [*before.notes, "sglang could not be read: gone"]}, False),
@@ -155,15 +193,15 @@ def test_commits_and_dates_of_a_model_are_no_facts_and_the_rest_is():
         ({"unmapped": []}, True),
     ):
         after = Manifest.model_validate({**before.model_dump(exclude_unset=True), **fields})
-        assert (bodies.tracking_facts(after) != facts) is counts, fields
-    assert bodies.tracking_facts(before, deferred="gated") != facts
+        assert (tracking_facts(after) != facts) is counts, fields
+    assert tracking_facts(before, deferred="gated") != facts
 
 
 def test_facts_of_very_many_kernels_stay_short_and_still_tell_changes():
     many = [builders.missing(f"moe_with_a_rather_long_name_{n}") for n in range(500)]
-    before = bodies.tracking_facts(sample(*many))
+    before = tracking_facts(sample(*many))
     many[250] = builders.existing("moe_with_a_rather_long_name_250")
-    after = bodies.tracking_facts(sample(*many))
+    after = tracking_facts(sample(*many))
     assert len(str(before)) < 500
     assert before != after
 
@@ -202,8 +240,10 @@ def _counts(token: Any) -> bool:
 
 
 def test_hostile_strings_change_nothing_but_the_text():
-    harmless = bodies.tracking_body(everywhere("x//y"), PAGE, 60_000, deferred="x")
-    hostile = bodies.tracking_body(everywhere(HOSTILE), PAGE, 60_000, deferred=HOSTILE)
+    harmless = tracking_body(
+        everywhere("x//y".ljust(len(HOSTILE), "z")), PAGE, 60_000, deferred="x"
+    )
+    hostile = tracking_body(everywhere(HOSTILE), PAGE, 60_000, deferred=HOSTILE)
     assert skeleton(hostile) == skeleton(harmless)
     outside_code = hostile.split("<summary>Manifest")[0]
     assert outside_code.count("<!--") == harmless.split("<summary>Manifest")[0].count("<!--")
@@ -223,15 +263,16 @@ def board(text: str = "x", **fields: Any) -> Dashboard:
     row = DashboardModel(
         slug=text,
         hf_repo_id=text,
-        summary=text,
+        variants=(text,),
         counts=bodies.counts(sample()),
         changed="2026-11-23",
         number=3,
         remark=text,
     )
-    lists = ("held_back", "deferred", "skipped", "ignored")
+    lists = ("held_back", "deferred", "unresolved", "skipped", "ignored")
     values: dict[str, Any] = {name: listed(text) for name in lists}
-    values |= {"models": (row,), "not_refreshed": {"sglang": text}}
+    values |= {"models": (row,), "totals": bodies.totals([sample()])}
+    values |= {"not_refreshed": {"sglang": text}, "not_looked": {text: text}, "tracked": 7}
     return Dashboard(**{**values, **fields})
 
 
@@ -249,13 +290,12 @@ def test_hostile_strings_in_the_dashboard_change_nothing_but_the_text():
 
 
 def test_a_dashboard_of_very_many_models_fits_and_drops_ignored_ones_first():
-    rows = tuple(
-        board(f"model-{n}").models[0].model_copy(update={"slug": f"model-{n}"}) for n in range(400)
-    )
+    row = board("x").models[0]
+    rows = tuple(row.model_copy(update={"slug": f"model-{n}"}) for n in range(400))
     ignored = tuple(Listed(name=f"ignored-{n}", reason="not wanted") for n in range(300))
-    body = bodies.dashboard_body(board(models=rows, ignored=ignored), PAGE, 42_000)
-    assert length(body) <= 42_000
-    assert "### Ignored (300)" in body
+    body = bodies.dashboard_body(board(models=rows, ignored=ignored), PAGE, 40_000)
+    assert length(body) <= 40_000
+    assert "<b>Ignored (300)</b>" in body
     assert body.count("<code>model-") == 400
     assert 0 < body.count("<code>ignored-") < 300
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from discover_models.domain.architecture import Architecture, Moe
+from discover_models.domain.architecture import Architecture, Moe, Unmapped
 from discover_models.domain.kernel import Parallelism, RequiredKernel
 from discover_models.ops import SPECS
 from discover_models.requirements import requirements, split_dims
@@ -18,8 +18,14 @@ _QUANTIZATIONS = ("fp8_block", "nvfp4", "fp8_per_tensor")
 _AXES = re.compile(r"(_[a-z]+(\d+|\?+|\{\w*\}|<\w*>)?)+")
 """What follows a kernel's key in a name; numbers may still be placeholders."""
 _OP_TYPES = frozenset(spec.op_type for spec in SPECS.values())
-_UNDECIDED = {"q/k norm": "rmsnorm", "rope": "rope", "gated delta rule": "gdn", "moe": "moe"}
-"""What an `Unmapped` of a family leaves open; any other may be a layer of any family."""
+_LEFT_OPEN = {
+    "q/k norm": frozenset({"rmsnorm"}),
+    "rope": frozenset({"rope"}),
+    "gated delta rule": frozenset({"gdn"}),
+    "moe": frozenset({"moe"}),
+    "indexer k_norm": frozenset[str](),
+}
+"""The op types that an `Unmapped` of a family leaves open, by what it is."""
 _KEYS = sorted(SPECS, key=len, reverse=True)
 
 
@@ -81,7 +87,7 @@ def names_of(models: Iterable[Model], stated: frozenset[int]) -> Names:
             needed = requirements(variant, experts if number else served)
             found = _by_name(needed.kernels) | found
             if number == 0:
-                undecided |= {op for item in needed.unmapped for op in _left_open(item.what)}
+                undecided |= {op for item in needed.unmapped for op in _left_open(item)}
     aliases = frozenset(alias for kernel in found.values() for alias in _aliases(kernel))
     return Names(models, found, aliases, frozenset(undecided))
 
@@ -134,11 +140,13 @@ def _aliases(kernel: RequiredKernel) -> Iterator[str]:
         yield dump.name.format(**values)
 
 
-def _left_open(what: str) -> frozenset[str]:
-    """The op types that something unmapped leaves open."""
-    key = what.partition(" (")[0]
-    if key in _UNDECIDED:
-        return frozenset({_UNDECIDED[key]})
+def _left_open(item: Unmapped) -> frozenset[str]:
+    """The op types of which something unmapped may need other definitions than those found."""
+    key = item.what.partition(" (")[0]
+    if key in _LEFT_OPEN:
+        return _LEFT_OPEN[key]
     if key in SPECS:
         return frozenset({SPECS[key].op_type})
+    if item.reason.startswith("no definition names it"):
+        return frozenset()
     return _OP_TYPES - {"sampling"}

@@ -74,6 +74,8 @@ class MlaAttention(Frozen):
     heads: Dim
     q_lora_rank: Dim | None
     """None where q is projected directly."""
+    fused_a_proj: bool | None = True
+    """The low-rank projections of q and of KV run as one GEMM; None when nothing says it."""
     kv_lora_rank: Dim
     qk_nope_head_dim: Dim
     qk_rope_head_dim: Dim
@@ -125,8 +127,8 @@ class DenseMlp(Frozen):
 
     kind: Literal["dense"] = "dense"
     intermediate: Dim
-    gated: bool = True
-    """gate and up run as one GEMM of twice the width."""
+    gated: bool | None = True
+    """gate and up run as one GEMM of twice the width; None when nothing says it."""
 
 
 class Moe(Frozen):
@@ -141,7 +143,8 @@ class Moe(Frozen):
     """``renorm``, ``ds_routing``, …; None when the fields don't decide it."""
     n_group: Dim | None = None
     topk_group: Dim | None = None
-    gated: bool = True
+    gated: bool | None = True
+    """As in a dense MLP; None when nothing says it."""
     shared_intermediate: Dim | None = None
     """Width of all shared experts together."""
     shared_gate: bool = False
@@ -182,6 +185,8 @@ class Norm(Frozen):
     name: str
     kind: Literal["rmsnorm", "fused_add_rmsnorm", "layernorm", "gated_rmsnorm"]
     size: Dim
+    layers: tuple[int, ...] | None = None
+    """The layers of the group that run it; None for all of them."""
     evidence: tuple[Evidence, ...] = ()
 
 
@@ -224,6 +229,10 @@ class Architecture(Frozen):
     vocab_size: Dim
     num_layers: Dim
     groups: tuple[LayerGroup, ...]
+    hidden_norm: Literal["rmsnorm", "layernorm", "undecided"] = "rmsnorm"
+    """What normalises the hidden state before, between and after the layers."""
+    adds_residual: bool = True
+    """Norms add the residual first; False where they come after attention and MLP."""
     gemma_norm: bool = False
     """Norm weights are stored as an offset from one."""
     sandwich_norms: bool = False

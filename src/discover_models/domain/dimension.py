@@ -22,7 +22,7 @@ class Dim(Frozen):
     """A dimension: a number, the expression that gave it and the fields in that expression.
 
     Arithmetic keeps both. An unknown operand makes the result unknown, so a number that rests on
-    a missing field can never come out as a guess.
+    a missing field can never come out as a guess; so does division by zero.
     """
 
     value: int | None
@@ -87,6 +87,7 @@ def _literal(value: int) -> Dim:
 def _combine(left: Dim, right: Dim | int, sign: str, compute: Callable[[int, int], int]) -> Dim:
     other = _literal(right) if isinstance(right, int) else right
     both_known = left.value is not None and other.value is not None
+    both_known = both_known and not (sign == "/" and other.value == 0)
     origins = left.origins + tuple(o for o in other.origins if o not in left.origins)
     return Dim(
         value=compute(left.value or 0, other.value or 0) if both_known else None,

@@ -46,6 +46,7 @@ class GemmFamily:
         self, architecture: Architecture, parallelism: Parallelism
     ) -> Iterator[Need | Unmapped]:
         for group in architecture.groups:
+            yield from _undecided(group)
             for linear in linears_of(group, architecture.hidden_size):
                 yield Need(
                     spec=GEMM,
@@ -55,6 +56,23 @@ class GemmFamily:
                     layers=group.layers,
                     evidence=linear.evidence,
                 )
+
+
+def _undecided(group: LayerGroup) -> Iterator[Unmapped]:
+    """Linear layers of which the fields don't say how they are built or fused."""
+    if group.linears is not None:
+        return
+    if isinstance(group.ffn, DenseMlp | Moe) and group.ffn.gated is None:
+        yield Unmapped(
+            what="gate and up projections of the MLP",
+            reason="nothing read so far says whether the MLP has a gate",
+        )
+    mixer = group.mixer
+    if isinstance(mixer, MlaAttention) and mixer.q_lora_rank and mixer.fused_a_proj is None:
+        yield Unmapped(
+            what="low-rank projections of q and KV",
+            reason="nothing read so far says whether they run as one GEMM",
+        )
 
 
 def linears_of(group: LayerGroup, hidden: Dim) -> Iterator[Linear]:
@@ -102,7 +120,11 @@ def _mla_linears(mixer: MlaAttention, hidden: Dim) -> Iterator[Linear]:
         yield Linear(name="q_proj", n=mixer.heads * qk_head_dim, k=hidden)
         yield Linear(name="kv_a_proj_with_mqa", n=latent, k=hidden)
     else:
-        yield Linear(name="fused_qkv_a_proj_with_mqa", n=mixer.q_lora_rank + latent, k=hidden)
+        if mixer.fused_a_proj:
+            yield Linear(name="fused_qkv_a_proj_with_mqa", n=mixer.q_lora_rank + latent, k=hidden)
+        elif mixer.fused_a_proj is False:
+            yield Linear(name="q_a_proj", n=mixer.q_lora_rank, k=hidden)
+            yield Linear(name="kv_a_proj_with_mqa", n=latent, k=hidden)
         yield Linear(name="q_b_proj", n=mixer.heads * qk_head_dim, k=mixer.q_lora_rank)
     kv_head_dim = mixer.qk_nope_head_dim + mixer.v_head_dim
     yield Linear(name="kv_b_proj", n=mixer.heads * kv_head_dim, k=mixer.kv_lora_rank)
@@ -157,9 +179,11 @@ def _moe_linears(ffn: Moe, hidden: Dim) -> Iterator[Linear]:
         yield from _mlp_linears("", ffn.dense_beside, hidden, gated=ffn.gated)
 
 
-def _mlp_linears(prefix: str, intermediate: Dim, hidden: Dim, *, gated: bool) -> Iterator[Linear]:
+def _mlp_linears(
+    prefix: str, intermediate: Dim, hidden: Dim, *, gated: bool | None
+) -> Iterator[Linear]:
     if gated:
         yield Linear(name=f"{prefix}gate_up_proj", n=2 * intermediate, k=hidden)
-    else:
+    elif gated is False:
         yield Linear(name=f"{prefix}up_proj", n=intermediate, k=hidden)
     yield Linear(name=f"{prefix}down_proj", n=hidden, k=intermediate)

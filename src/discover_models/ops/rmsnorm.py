@@ -27,6 +27,12 @@ FUSED_ADD_RMSNORM = KernelSpec(
 _SPECS = {spec.key: spec for spec in (RMSNORM, FUSED_ADD_RMSNORM)}
 
 
+_NO_RMSNORM = {
+    "layernorm": "LayerNorm: no family maps it yet",
+    "undecided": "nothing read so far says that they are RMS norms",
+}
+
+
 class RmsNormFamily:
     """``rmsnorm_h{hidden}`` and ``fused_add_rmsnorm_h{hidden}``.
 
@@ -42,23 +48,24 @@ class RmsNormFamily:
     ) -> Iterator[Need | Unmapped]:
         notes = ("Gemma's norm: the weight is an offset from one",) * architecture.gemma_norm
         for group in architecture.groups:
-            if group.norms is None:
-                yield from _pre_norms(architecture, group, notes)
+            if group.norms is None and architecture.hidden_norm == "rmsnorm":
+                yield from _hidden_norms(architecture, group, notes)
             for norm in group.norms if group.norms is not None else _inner_norms(group):
                 spec = _SPECS.get(norm.kind)
                 if spec is not None:
-                    yield _need(spec, norm, group.layers, notes)
+                    layers = group.layers if norm.layers is None else norm.layers
+                    yield _need(spec, norm, layers, notes)
             if isinstance(group.mixer, GqaAttention) and group.mixer.qk_norm == "undecided":
                 yield Unmapped(
                     what="q/k norm",
                     reason="nothing read so far says whether q and k are normalised",
                 )
-        yield _need(
-            FUSED_ADD_RMSNORM,
-            Norm(name="final norm", kind="fused_add_rmsnorm", size=architecture.hidden_size),
-            None,
-            notes,
-        )
+        if architecture.hidden_norm == "rmsnorm":
+            kind = "fused_add_rmsnorm" if architecture.adds_residual else "rmsnorm"
+            final = Norm(name="final norm", kind=kind, size=architecture.hidden_size)
+            yield _need(_SPECS[kind], final, None, notes)
+        else:
+            yield Unmapped(what="hidden norms", reason=_NO_RMSNORM[architecture.hidden_norm])
 
 
 def _need(
@@ -75,15 +82,18 @@ def _need(
     )
 
 
-def _pre_norms(
+def _hidden_norms(
     architecture: Architecture, group: LayerGroup, notes: tuple[str, ...]
 ) -> Iterator[Need]:
-    """The hidden-size norms of pre-norm layers, which a class has unless its source says otherwise.
+    """The hidden-size norms: before attention and MLP unless the class is known to differ.
 
     Each adds the residual first, but for the first norm of the model, which has none yet, and for
     the second norm after attention and MLP that some classes have.
     """
     hidden = architecture.hidden_size
+    if not architecture.adds_residual:
+        yield _need(RMSNORM, _rms("hidden norm without residual", hidden), group.layers, notes)
+        return
     plain = group.layers if architecture.sandwich_norms else group.layers[:1]
     if architecture.sandwich_norms or 0 in group.layers:
         yield _need(RMSNORM, _rms("hidden norm without residual", hidden), plain, notes)

@@ -2,7 +2,7 @@
 
 A body of ours looks like this, with anything that people write before and after it::
 
-    <!-- discover-models:begin v1 tracking qwen3-32b -->
+    <!-- discover-models:begin v1 tracking qwen/qwen3-32b -->
     Text for people.
     <!-- discover-models:facts {"facts":{},"written":"2026-11-23T06:00:00+00:00"} -->
     <!-- discover-models:end -->
@@ -32,12 +32,12 @@ Facts = dict[str, Any]
 
 _BEGIN = re.compile(
     r"^<!-- discover-models:begin v(?P<version>\d{1,6}) (?P<kind>[a-z-]+)"
-    r" (?P<key>[A-Za-z0-9._-]+) -->[ \t]*(?=\r?$)",
+    r" (?P<key>[A-Za-z0-9._-]+(?:/[A-Za-z0-9._-]+)?) -->[ \t]*(?=\r?$)",
     re.MULTILINE,
 )
 _END = re.compile(r"^<!-- discover-models:end -->[ \t]*(?=\r?$)", re.MULTILINE)
 _FACTS = re.compile(r"^<!-- discover-models:facts (?P<json>\{.*\}) -->[ \t]*\r?$", re.MULTILINE)
-_KEY = re.compile(r"[A-Za-z0-9._-]+")
+_KEY = re.compile(r"[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)?")
 _RESERVED = re.compile(r"<!--(?=\s*discover-models:(?!box ))", re.IGNORECASE)
 _BOX = re.compile(
     r"^(?P<open>\s*[-*] \[)(?P<tick>[ xX])(?P<rest>\] .*"

@@ -6,15 +6,22 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
-from urllib.parse import quote
 
 from pydantic import Field
 
+from discover_models.domain.candidate import Discovery
 from discover_models.domain.frozen import Frozen
 from discover_models.domain.kernel import Deferred, Inventory
 from discover_models.domain.manifest import Manifest, from_inventory
 from discover_models.manifests import merge
 from discover_models.publish.apply import Outcome, apply, numbers_of, snapshot
+from discover_models.publish.groups import (
+    ModelGroup,
+    known_groups,
+    model_groups,
+    usable_repository,
+    with_known_group,
+)
 from discover_models.publish.issues import Backend, PublishError
 from discover_models.publish.plan import (
     Change,
@@ -27,6 +34,7 @@ from discover_models.publish.plan import (
     plan,
     primary,
 )
+from discover_models.publish.sightings import Sightings, Sights, updated
 from discover_models.publish.state_value import (
     PublishState,
     Saved,
@@ -37,6 +45,7 @@ from discover_models.publish.state_value import (
 )
 from discover_models.render import bodies
 from discover_models.render.bodies import Dashboard, DashboardModel, Listed, Page
+from discover_models.render.united import united
 
 DASHBOARD: Key = ("dashboard", "all")
 TRACKING = "tracking"
@@ -81,6 +90,8 @@ class Extras:
     ignored: Mapping[str, str] = field(default_factory=dict[str, str])
     """Reasons why the configuration leaves models out."""
     priorities: Mapping[str, Priority] = field(default_factory=dict[str, Priority])
+    discovery: Discovery | None = None
+    """What the look for new models found; None when this run did not look."""
 
 
 @dataclass(frozen=True)
@@ -141,10 +152,13 @@ class _Run:
     ) -> PublishReport:
         before = store.load()
         state, unusable = self._known(before, inventories)
+        seen = updated(before.sightings, inventories, (*deferred, *unusable), self.extras.discovery)
+        state = state.model_copy(update={"sightings": seen})
+        groups = self._groups(state)
         numbers = self._numbers(before)
-        outcomes = self._tracking(state, deferred, inventories, numbers)
+        outcomes = self._tracking(groups, seen, inventories, numbers)
         numbers |= numbers_of(outcomes)
-        dashboard = self._dashboard(state, inventories, (*deferred, *unusable), outcomes)
+        dashboard = self._dashboard(groups, seen, inventories, outcomes)
         outcomes += self._keep_dashboard(self._wanted_dashboard(dashboard), numbers)
         numbers |= numbers_of(outcomes)
         complete = not any(o.error for o in outcomes)
@@ -168,13 +182,14 @@ class _Run:
         self, before: PublishState, inventories: Sequence[Inventory]
     ) -> tuple[PublishState, tuple[Deferred, ...]]:
         """The state with the manifests of this run's models merged in, and models without one."""
-        usable = [i for i in inventories if usable_slug(i.model_slug)]
+        usable = [i for i in inventories if _is_usable(i)]
         slugs = assign_slugs(before, ((i.hf_repo_id, i.model_slug) for i in usable))
         manifests = dict(before.manifests)
         for inventory in usable:
             slug = slugs[inventory.hf_repo_id]
+            grouped = with_known_group(inventory, known_groups(manifests.values()))
             manifests[slug] = self._merged(
-                manifests.get(slug), inventory.model_copy(update={"model_slug": slug})
+                manifests.get(slug), grouped.model_copy(update={"model_slug": slug})
             )
         state = before.model_copy(
             update={"manifests": manifests, "slugs": {**slugs, **before.slugs}}
@@ -194,23 +209,27 @@ class _Run:
         pairs = ((key.partition("/"), number) for key, number in state.issues.items())
         return {(kind, key): number for (kind, _, key), number in pairs}
 
+    def _groups(self, state: PublishState) -> tuple[ModelGroup, ...]:
+        """The groups to publish, without the models that the configuration leaves out."""
+        kept = {
+            slug: manifest
+            for slug, manifest in state.manifests.items()
+            if manifest.hf_repo_id.casefold() not in self._ignored
+        }
+        return model_groups(kept)
+
     def _tracking(
         self,
-        state: PublishState,
-        deferred: Sequence[Deferred],
+        groups: Sequence[ModelGroup],
+        seen: Sightings,
         inventories: Sequence[Inventory],
         numbers: Mapping[Key, int],
     ) -> tuple[Outcome, ...]:
-        reasons = {d.hf_repo_id.casefold(): d.reason for d in deferred}
         unread = {i.hf_repo_id.casefold() for i in inventories if i.source_errors}
-        wanted = [
-            self._wanted_tracking(
-                manifest, reasons.get(repository, ""), finished_is_sure=repository not in unread
-            )
-            for _, manifest in sorted(state.manifests.items())
-            if (repository := manifest.hf_repo_id.casefold()) not in self._ignored
-        ]
-        return self._keep(wanted, numbers)
+        reasons = {
+            name.casefold(): s.reason for name, s in {**seen.skipped, **seen.deferred}.items()
+        }
+        return self._keep([self._wanted_tracking(g, reasons, unread) for g in groups], numbers)
 
     def _keep(self, wanted: Sequence[Wanted], numbers: Mapping[Key, int]) -> tuple[Outcome, ...]:
         """Plan and apply, and afterwards close what another run opened at the same time."""
@@ -250,93 +269,110 @@ class _Run:
         return {name.casefold(): why for name, why in self.extras.ignored.items()}
 
     def _wanted_tracking(
-        self, manifest: Manifest, deferred: str, *, finished_is_sure: bool
+        self, group: ModelGroup, reasons: Mapping[str, str], unread: set[str]
     ) -> Wanted:
-        page = self._page(f"blob/{self.settings.state_branch}/manifests/{manifest.model_slug}.json")
+        """`reasons` say by repository why it could not be looked at, `unread` where in part."""
+        members = group.members
+        manifest = united(members)
+        names = {m.hf_repo_id: m.hf_repo_id.casefold() for m in members}
+        deferred = {name: reasons[key] for name, key in names.items() if key in reasons}
+        sure = not deferred and unread.isdisjoint(names.values())
         priorities = {k.casefold(): v for k, v in self.extras.priorities.items()}
-        priority = priorities.get(manifest.hf_repo_id.casefold(), Priority())
-        sure = finished_is_sure and not deferred
+        mine = [priorities[key] for key in names.values() if key in priorities]
         return Wanted(
             kind=TRACKING,
-            key=manifest.model_slug,
+            key=group.key,
             title=bodies.tracking_title(manifest),
-            facts=bodies.tracking_facts(manifest, deferred=deferred),
-            render=lambda limit: bodies.tracking_body(manifest, page, limit, deferred=deferred),
+            facts=bodies.tracking_facts(members, deferred=deferred),
+            render=lambda limit: bodies.tracking_body(
+                members, self._page, limit, deferred=deferred
+            ),
             labels=(self.settings.label,),
             finished=bodies.finished_comment(manifest) if sure else "",
-            day0=priority.day0,
-            released=priority.released,
+            day0=any(p.day0 for p in mine),
+            released=max((p.released for p in mine if p.released), default=None),
         )
 
     def _wanted_dashboard(self, dashboard: Dashboard) -> Wanted:
-        page = self._page(f"tree/{self.settings.state_branch}/manifests")
         return Wanted(
             *DASHBOARD,
             title=DASHBOARD_TITLE,
             facts=bodies.dashboard_facts(dashboard),
-            render=lambda limit: bodies.dashboard_body(dashboard, page, limit),
+            render=lambda limit: bodies.dashboard_body(dashboard, self._page, limit),
             labels=(self.settings.label,),
             heartbeat=True,
             capped=False,
         )
 
-    def _page(self, path: str) -> Page:
-        base = f"{self.settings.server_url}/{self.settings.repository}"
+    @property
+    def _page(self) -> Page:
         return Page(
             origins=self.settings.origins,
             today=self.now.date().isoformat(),
-            manifest_url=f"{base}/{quote(path)}" if self.settings.state_branch else "",
+            repository_url=f"{self.settings.server_url}/{self.settings.repository}",
+            state_branch=self.settings.state_branch,
             run_url=self.settings.run_url,
             redirect=self.settings.server_url == "https://github.com",
         )
 
     def _dashboard(
         self,
-        state: PublishState,
+        groups: Sequence[ModelGroup],
+        seen: Sightings,
         inventories: Sequence[Inventory],
-        deferred: Sequence[Deferred],
         outcomes: Sequence[Outcome],
     ) -> Dashboard:
         decided = {o.change.key: o for o in outcomes if o.change.duplicate_of is None}
         failed = {name: why for i in inventories for name, why in i.source_errors.items()}
+        named = {group.key: group for group in groups}
         return Dashboard(
-            models=tuple(
-                _row(manifest, decided[slug])
-                for slug, manifest in sorted(state.manifests.items())
-                if slug in decided
-            ),
+            models=tuple(_row(group, decided[group.key]) for group in groups),
+            totals=bodies.totals(united(group.members) for group in groups),
             not_refreshed=failed,
+            not_looked=seen.errors,
+            tracked=seen.tracked,
             held_back=tuple(
-                Listed(name=key, reason=o.change.reason)
-                for key, o in sorted(decided.items())
+                Listed(name=_name(named[key]), reason=o.change.reason)
+                for key, o in decided.items()  # in the order in which they are to be opened
                 if o.change.action == "held back"
             ),
-            deferred=_listed(deferred, skipped=False),
-            skipped=_listed(deferred, skipped=True),
+            deferred=self._listed(seen.deferred),
+            unresolved=self._listed(seen.unresolved),
+            skipped=self._listed(seen.skipped),
             ignored=tuple(
                 Listed(name=name, reason=why) for name, why in sorted(self.extras.ignored.items())
             ),
         )
 
+    def _listed(self, seen: Sights) -> tuple[Listed, ...]:
+        return tuple(
+            Listed(name=name, reason=s.reason, detail=s.detail)
+            for name, s in sorted(seen.items())
+            if name.casefold() not in self._ignored
+        )
 
-def _row(manifest: Manifest, outcome: Outcome) -> DashboardModel:
-    said = outcome.change.action in ("held back", "refused") or outcome.number is None
+
+def _row(group: ModelGroup, outcome: Outcome) -> DashboardModel:
+    held = outcome.change.action == "held back"
+    said = outcome.change.action == "refused" or outcome.number is None
+    manifest = united(group.members)
     return DashboardModel(
-        slug=manifest.model_slug,
+        slug=_name(group),
         hf_repo_id=manifest.hf_repo_id,
-        summary=manifest.summary,
+        variants=tuple(m.model_slug for m in group.members[1:]),
         counts=bodies.counts(manifest),
         changed=bodies.last_change(manifest),
         number=outcome.number,
-        remark=outcome.change.reason if said and not outcome.error else "",
+        remark="held back" if held else outcome.change.reason if said and not outcome.error else "",
     )
 
 
-def _listed(deferred: Sequence[Deferred], *, skipped: bool) -> tuple[Listed, ...]:
-    chosen = {d.hf_repo_id or d.model_slug: d for d in deferred if d.skipped == skipped}
-    return tuple(
-        Listed(name=name, reason=d.reason, detail=d.message) for name, d in sorted(chosen.items())
-    )
+def _name(group: ModelGroup) -> str:
+    return group.members[0].model_slug
+
+
+def _is_usable(inventory: Inventory) -> bool:
+    return usable_slug(inventory.model_slug) and usable_repository(inventory.hf_repo_id)
 
 
 def _unusable(inventory: Inventory) -> Deferred:
@@ -344,7 +380,7 @@ def _unusable(inventory: Inventory) -> Deferred:
         model_slug=inventory.model_slug,
         hf_repo_id=inventory.hf_repo_id,
         reason="malformed",
-        message="its slug can't be the name of a file",
+        message="its name can't be that of a file and an issue",
         skipped=True,
     )
 

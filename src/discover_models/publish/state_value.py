@@ -19,6 +19,7 @@ from discover_models.domain.manifest import Manifest
 from discover_models.errors import ManifestError
 from discover_models.manifests import dump, merge, parse
 from discover_models.publish.issues import PublishError
+from discover_models.publish.sightings import Sightings
 
 FORMAT = 1
 STATE_FILE = "state.json"
@@ -39,6 +40,7 @@ class PublishState(Frozen):
     """UTC, of the last complete run that changed something: no complete run is earlier."""
     manifests: dict[str, Manifest] = Field(default_factory=dict)
     """By slug."""
+    sightings: Sightings = Field(default_factory=Sightings)
 
 
 class Saved(Frozen):
@@ -71,6 +73,7 @@ class _File(Frozen):
     issues: dict[str, int] = Field(default_factory=dict)
     slugs: dict[str, str] = Field(default_factory=dict)
     last_complete_run: datetime | None = None
+    sightings: Sightings = Field(default_factory=Sightings)
 
 
 def to_files(state: PublishState) -> dict[str, bytes]:
@@ -109,6 +112,7 @@ def unite(theirs: PublishState, ours: PublishState) -> PublishState:
 
     Of two numbers for one key the lower stays, as of two issues the older one does. A slug that
     both gave away stays with the repository in `theirs`; the other gets a new one in its next run.
+    What is left to settle is as `ours` saw it, for that began with what was stored.
     """
     same = theirs.repository.casefold() == ours.repository.casefold()
     numbers = dict(theirs.issues) if same else {}
@@ -128,6 +132,7 @@ def unite(theirs: PublishState, ours: PublishState) -> PublishState:
         slugs={**_still_free(ours.slugs, theirs), **theirs.slugs},
         last_complete_run=max(runs, default=None),
         manifests=manifests,
+        sightings=ours.sightings,
     )
 
 

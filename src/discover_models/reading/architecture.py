@@ -1,14 +1,16 @@
 """The whole decoder, from configuration fields and what is known of its class."""
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
+from typing import Any, Literal, cast
 
 from discover_models.domain.architecture import Architecture, Ffn, LayerGroup, Mixer, Unmapped
 from discover_models.errors import ConfigError
-from discover_models.reading.attention import HIDDEN, LAYERS, read_mixer, sizes_vary
+from discover_models.reading.attention import HIDDEN, read_mixer
 from discover_models.reading.decoder import Decoder, find_decoder
 from discover_models.reading.feed_forward import read_ffn
 from discover_models.reading.fields import Defaults, Fields
-from discover_models.reading.layers import LayerPlan, plan_layers
+from discover_models.reading.layers import LayerPlan, count_layers, plan_layers
+from discover_models.reading.mistral_params import read_params
 from discover_models.reading.quantization import Quantization, read_quantization
 from discover_models.reading.traits import TRAITS, Traits
 
@@ -34,18 +36,36 @@ def read_architecture(
     decoder = find_decoder(config)
     prefix = f"{decoder.path}." if decoder.path else ""
     fields = Fields(decoder.values, prefix, defaults)
-    traits = TRAITS.get(decoder.model_type)
     quantization = read_quantization(config, decoder.values, hf_quant_config)
-    num_layers = fields.dim(*LAYERS)
+    return _architecture(decoder, fields, TRAITS.get(decoder.model_type), quantization)
+
+
+def read_mistral_architecture(params: Mapping[str, object]) -> Architecture:
+    """Likewise from Mistral's own ``params.json``.
+
+    Raises:
+        ConfigError: it describes no decoder.
+    """
+    read = read_params(params)
+    quantization = read_quantization(read.quantization_config, {}, None)
+    return _architecture(read.decoder, read.fields, read.traits, quantization)
+
+
+def _architecture(
+    decoder: Decoder, fields: Fields, traits: Traits | None, quantization: Quantization
+) -> Architecture:
+    num_layers = count_layers(fields)
     groups, unmapped = _groups(fields, traits, quantization, num_layers.value)
     return Architecture(
         name=decoder.architecture,
         model_type=decoder.model_type,
         text_path=decoder.path,
         hidden_size=fields.dim(*HIDDEN),
-        vocab_size=fields.dim("vocab_size"),
+        vocab_size=fields.dim("vocab_size", "padded_vocab_size"),
         num_layers=num_layers,
         groups=groups,
+        hidden_norm=_hidden_norm(fields, traits),
+        adds_residual=not (traits and traits.plain_norms),
         gemma_norm=bool(traits and traits.gemma_norm),
         sandwich_norms=bool(traits and traits.sandwich),
         quantization=quantization.whole,
@@ -59,7 +79,7 @@ def _groups(
 ) -> tuple[tuple[LayerGroup, ...], tuple[Unmapped, ...]]:
     """Equal layers together, in the order of their first layer."""
     if count is None:
-        missing = fields.dim(*LAYERS).missing
+        missing = count_layers(fields).missing
         return (), (
             Unmapped(what="all decoder layers", reason="how many there are is found nowhere",
                      fields=missing),
@@ -71,25 +91,57 @@ def _groups(
     except ValueError as error:
         message = f"the configuration contradicts itself: {error}"
         raise ConfigError(message, reason="malformed") from error
-    varies = sizes_vary(fields)
+    varies = fields.differ_by_layer(count)
     alike: dict[tuple[LayerPlan, str, int], list[int]] = {}
     for layer, plan in enumerate(plans):
         experts = quantization.experts(layer) if plan.ffn == "moe" else ""
         alike.setdefault((plan, experts, layer if varies else 0), []).append(layer)
-    parts: dict[tuple[Mixer | None, Ffn | None], list[int]] = {}
+    members: dict[Hashable, list[int]] = {}
+    first: dict[Hashable, tuple[Mixer | None, Ffn | None]] = {}
     for (plan, experts, layer), layers in alike.items():
-        parts.setdefault(_parts(fields, traits, plan, experts, layer), []).extend(layers)
+        parts = _parts(fields, traits, plan, experts, layer)
+        shape = tuple(_shape(part.model_dump()) if part is not None else None for part in parts)
+        first.setdefault(shape, parts)
+        members.setdefault(shape, []).extend(layers)
     return tuple(
-        LayerGroup(layers=tuple(sorted(layers)), mixer=mixer, ffn=ffn)
-        for (mixer, ffn), layers in parts.items()
+        LayerGroup(layers=tuple(sorted(members[shape])), mixer=mixer, ffn=ffn)
+        for shape, (mixer, ffn) in first.items()
     ), ()
+
+
+def _shape(part: Mapping[str, Any]) -> Hashable:
+    """What makes two parts equal: their values, wherever each of them was read."""
+    if "expression" in part:
+        return part["expression"] if part["value"] is None else part["value"]
+    return tuple(
+        (name, _shape(cast("dict[str, Any]", value)) if isinstance(value, dict) else value)
+        for name, value in part.items()
+        if name != "evidence"
+    )
 
 
 def _parts(
     fields: Fields, traits: Traits | None, plan: LayerPlan, experts: str, layer: int
 ) -> tuple[Mixer | None, Ffn | None]:
-    mixer = read_mixer(fields, traits, plan.mixer, layer) if plan.mixer is not None else None
-    return mixer, read_ffn(fields, traits, plan.ffn, experts)
+    here = fields.at_layer(layer)
+    mixer = read_mixer(here, traits, plan.mixer, layer) if plan.mixer is not None else None
+    return mixer, read_ffn(here, traits, plan.ffn, experts, layer)
+
+
+def _hidden_norm(
+    fields: Fields, traits: Traits | None
+) -> Literal["rmsnorm", "layernorm", "undecided"]:
+    """From the class where it is known; else only an explicit RMS norm's field decides.
+
+    A field like `layer_norm_epsilon` decides nothing: classes with RMS norm have it too.
+    """
+    if traits is not None:
+        return traits.norm
+    kind = (fields.text("norm_type", "normalization_type") or "").lower().replace("_", "")
+    if kind:
+        return "rmsnorm" if "rmsnorm" in kind else "undecided"
+    named = fields.find("rms_norm_eps", "rms_norm_epsilon", "rmsnorm_eps") is not None
+    return "rmsnorm" if named or fields.flag("rmsnorm", "rms_norm") else "undecided"
 
 
 def _extra_layers(fields: Fields) -> tuple[str, ...]:
@@ -103,8 +155,13 @@ def _extra_layers(fields: Fields) -> tuple[str, ...]:
 def _notes(decoder: Decoder, traits: Traits | None) -> tuple[str, ...]:
     notes = [f"the text decoder is below {decoder.path}"] if decoder.path else []
     if traits is None:
-        notes.append(
-            f"model type {decoder.model_type or 'unknown'!r}: what its class decides by itself"
-            " (q/k norm, rotary style, routing) is undecided"
-        )
+        notes.append(undecided(decoder.model_type))
     return tuple(notes)
+
+
+def undecided(model_type: str) -> str:
+    """The note on a type of which nothing is known but its fields."""
+    return (
+        f"model type {model_type or 'unknown'!r}: what its class decides by itself"
+        " (q/k norm, rotary style, routing) is undecided"
+    )

@@ -1,6 +1,7 @@
 """The token mixer of one layer, from configuration fields."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Literal
 
 from discover_models.domain.architecture import (
     GdnAttention,
@@ -18,10 +19,49 @@ from discover_models.reading.traits import QkNorm, Traits
 
 LAYERS = ("num_hidden_layers", "n_layer", "num_layers", "n_layers")
 HIDDEN = ("hidden_size", "n_embd", "d_model", "dim", "model_dim")
-Q_HEADS = ("num_attention_heads", "n_head", "num_heads", "n_heads")
+Q_HEADS = ("num_attention_heads", "n_head", "num_heads", "n_heads", "num_query_heads",
+           "attention_heads")  # fmt: skip
 KV_HEADS = ("num_key_value_heads", "num_kv_heads", "n_head_kv", "multi_query_group_num",
-            "n_kv_heads", "num_query_groups")  # fmt: skip
-HEAD_DIM = ("head_dim", "attention_head_dim", "kv_channels", "attention_key_size")
+            "n_kv_heads", "kv_n_heads", "num_query_groups", "num_attention_groups")  # fmt: skip
+HEAD_DIM = ("head_dim", "attention_head_dim", "kv_channels", "attention_key_size",
+            "attention_head_size", "dim_head", "d_head")  # fmt: skip
+
+
+@dataclass(frozen=True)
+class _Shape:
+    """Fields that hold a shape of their own for one kind of layer."""
+
+    q_heads: tuple[str, ...]
+    kv_heads: tuple[str, ...]
+    head_dim: tuple[str, ...]
+    v_head_dim: tuple[str, ...]
+
+
+_OWN_SHAPES = {
+    # Gemma 4: the common fields are those of the sliding layers (sglang
+    # python/sglang/srt/utils/hf_transformers/config.py:115).
+    False: _Shape((), ("num_global_key_value_heads",), ("global_head_dim",), ()),
+    # MiMo-V2: the common fields are those of the full layers (sglang
+    # python/sglang/srt/models/mimo_v2.py:883).
+    True: _Shape(
+        ("swa_num_attention_heads",),
+        ("swa_num_key_value_heads",),
+        ("swa_head_dim",),
+        ("swa_v_head_dim",),
+    ),
+}
+"""By whether the layer has a sliding window."""
+_COMMON_SHAPE = _Shape((), (), (), ())
+
+
+def _own_shape(fields: Fields, *, sliding: bool) -> _Shape:
+    """The fields for one kind of layer, unless `per_layer_config` replaces them."""
+    if "per_layer_config" in fields.values:
+        return _COMMON_SHAPE
+    shape = _OWN_SHAPES[sliding]
+    if not sliding and fields.flag("attention_k_eq_v") is False:
+        return replace(shape, kv_heads=())
+    return shape
 
 
 @dataclass(frozen=True)
@@ -33,19 +73,18 @@ class MixerPlan:
     sliding: bool = False
     chunked: bool = False
     rope: bool = True
-
-
-def sizes_vary(fields: Fields) -> bool:
-    """Whether a size of the attention is a list with one entry per layer."""
-    return any(fields.items(*names) is not None for names in (Q_HEADS, KV_HEADS, HEAD_DIM))
+    reason: str = ""
+    """Why nothing can be made of it; empty where something can."""
 
 
 def read_mixer(fields: Fields, traits: Traits | None, plan: MixerPlan, layer: int) -> Mixer:
     """The mixer of a layer."""
+    if plan.reason:
+        return OtherMixer(name=plan.kind, reason=plan.reason)
     if plan.kind == "mamba":
         return _mamba(fields)
     if plan.kind == "linear":
-        return _linear(fields)
+        return _linear(fields, traits)
     if plan.kind != "attention":
         return OtherMixer(name=plan.kind, reason="no family maps this kind of layer yet")
     if fields.maybe_dim("kv_lora_rank"):
@@ -58,32 +97,56 @@ def read_mixer(fields: Fields, traits: Traits | None, plan: MixerPlan, layer: in
 
 
 def _gqa(fields: Fields, traits: Traits | None, plan: MixerPlan, layer: int) -> GqaAttention:
-    q_heads = fields.layer_dim(layer, *Q_HEADS) or fields.dim(*Q_HEADS)
-    head_dim = _head_dim(fields, q_heads, layer)
+    own = _own_shape(fields, sliding=plan.sliding)
+    q_heads = (
+        fields.maybe_dim(*own.q_heads) or fields.layer_dim(layer, *Q_HEADS) or fields.dim(*Q_HEADS)
+    )
+    own_head_dim = fields.maybe_dim(*own.head_dim)
+    head_dim = own_head_dim or _head_dim(fields, q_heads, layer)
+    v_names = own.v_head_dim if own_head_dim is not None else ("v_head_dim",)
     rope, undecided = _rope(fields, traits, plan, head_dim)
     return GqaAttention(
         q_heads=q_heads,
-        kv_heads=_kv_heads(fields, q_heads, layer),
+        kv_heads=fields.maybe_dim(*own.kv_heads) or _kv_heads(fields, q_heads, layer),
         head_dim=head_dim,
-        v_head_dim=fields.maybe_dim("v_head_dim") or head_dim,
+        v_head_dim=fields.maybe_dim(*v_names) or head_dim,
         rope=rope,
         rope_undecided=undecided,
         qk_norm=_qk_norm(fields, traits, plan),
         output_gate=_output_gate(fields, traits),
-        window=fields.dim("sliding_window") if plan.sliding else None,
+        window=_window(fields, layer) if plan.sliding else None,
         chunk=fields.dim("attention_chunk_size") if plan.chunked else None,
-        sinks=bool(traits and traits.sinks),
+        sinks=_sinks(fields, traits, sliding=plan.sliding),
         soft_cap=fields.find("attn_logit_softcapping") is not None,
+        k_is_v=not plan.sliding and bool(fields.flag("attention_k_eq_v")),
     )
+
+
+def _window(fields: Fields, layer: int) -> Dim:
+    """The window; a list of windows is repeated over the layers (Mistral)."""
+    names = ("sliding_window", "sliding_window_size", "attention_window_size", "window_size")
+    listed = fields.items(*names)
+    place = layer % len(listed) if listed else layer
+    return fields.layer_dim(place, *names) or fields.dim(*names)
+
+
+def _sinks(fields: Fields, traits: Traits | None, *, sliding: bool) -> bool:
+    said = fields.flag("add_swa_attention_sink_bias" if sliding else "add_full_attention_sink_bias")
+    return said if said is not None else bool(traits and traits.sinks)
 
 
 def _kv_heads(fields: Fields, q_heads: Dim, layer: int) -> Dim:
     """As many as query heads where the class is known and says no number."""
+    block = fields.block(layer)
+    section = block.inner("attention") if block is not None else None
+    group_size = section.maybe_dim("n_heads_in_group") if section is not None else None
+    if group_size is not None:
+        return q_heads // group_size
+    if fields.flag("multi_query") and not fields.flag("new_decoder_architecture"):
+        return Dim(value=1, expression="1 (multi_query)")  # Falcon's num_kv_heads is unused then
     found = fields.layer_dim(layer, *KV_HEADS)
     if found is not None:
         return found
-    if fields.flag("multi_query"):
-        return Dim(value=1, expression="1 (multi_query)")
     if fields.class_leaves_open(*KV_HEADS):
         return q_heads
     return fields.dim(*KV_HEADS)
@@ -119,12 +182,23 @@ def _rope(
 ) -> tuple[Rope | None, str]:
     if not plan.rope or (traits is not None and traits.rope == "none"):
         return None, ""
-    if traits is None or traits.rope is None:
+    only_sliding = traits is not None and traits.rope_only_sliding
+    if only_sliding and not plan.sliding and fields.find("sliding_window"):
+        return None, ""
+    style = _style(fields, traits)
+    if style is None:
         return None, "nothing read so far says how this class rotates positions"
-    style = "neox" if traits.rope == "neox" else "gptj"
     rotary_dim = _rotary_dim(fields, plan, head_dim)
     multimodal = _mentions_mrope(fields)
     return Rope(style=style, head_size=head_dim, rotary_dim=rotary_dim, multimodal=multimodal), ""
+
+
+def _style(fields: Fields, traits: Traits | None) -> Literal["neox", "gptj"] | None:
+    """How pairs are laid out; in SGLang `rope_is_neox_style` decides where it is given."""
+    said = fields.flag("rope_is_neox_style")
+    if said is not None:
+        return "neox" if said else "gptj"
+    return traits.rope if traits is not None and traits.rope != "none" else None
 
 
 def _rope_section(fields: Fields, plan: MixerPlan) -> Fields | None:
@@ -140,6 +214,8 @@ def _rotary_dim(fields: Fields, plan: MixerPlan, head_dim: Dim) -> Dim:
     if explicit is not None:
         return explicit
     section = _rope_section(fields, plan)
+    if section is not None and section.text("rope_type") == "proportional":
+        return head_dim  # the rest of the frequencies is zero (sglang .../rope_variant.py:940)
     factor = fields.find("partial_rotary_factor", "rotary_pct", "rope_pct", "rope_ratio_dim")
     if factor is None and section is not None:
         factor = section.find("partial_rotary_factor")
@@ -159,28 +235,29 @@ def _mentions_mrope(fields: Fields) -> bool:
 def _mla(fields: Fields, traits: Traits | None, plan: MixerPlan) -> MlaAttention:
     rope_dim = fields.dim("qk_rope_head_dim")
     interleave = fields.flag("rope_interleave")
-    style = "neox" if interleave is False else traits.rope if traits else None
+    style = "neox" if interleave is False else _style(fields, traits)
     rope = undecided = None
     if not fields.flag("mla_use_nope") and plan.rope:
         undecided = "" if style else "nothing read so far says how this class rotates positions"
-        if style == "neox" or style == "gptj":
+        if style is not None:
             rope = Rope(style=style, head_size=rope_dim, rotary_dim=rope_dim)
     return MlaAttention(
         heads=fields.dim(*Q_HEADS),
         q_lora_rank=fields.maybe_dim("q_lora_rank"),
+        fused_a_proj=traits.fused_a_proj if traits is not None else None,
         kv_lora_rank=fields.dim("kv_lora_rank"),
         qk_nope_head_dim=fields.dim("qk_nope_head_dim"),
         qk_rope_head_dim=rope_dim,
         v_head_dim=fields.dim("v_head_dim"),
         rope=rope,
         rope_undecided=undecided or "",
-        indexer=_indexer(fields, rope_dim),
+        indexer=_indexer(fields, plan, rope_dim),
     )
 
 
-def _indexer(fields: Fields, rope_dim: Dim) -> Indexer | None:
+def _indexer(fields: Fields, plan: MixerPlan, rope_dim: Dim) -> Indexer | None:
     """Sparse attention is decided by `index_topk`, not by the class having an indexer."""
-    if fields.maybe_dim("index_topk") is None:
+    if fields.maybe_dim("index_topk") is None or plan.sliding:
         return None
     interleave = bool(fields.flag("indexer_rope_interleave"))
     style = "gptj" if interleave else "neox"
@@ -193,10 +270,20 @@ def _indexer(fields: Fields, rope_dim: Dim) -> Indexer | None:
     )
 
 
-def _linear(fields: Fields) -> Mixer:
+def _linear(fields: Fields, traits: Traits | None) -> Mixer:
+    """Linear attention in the words of `transformers`, which calls state-space layers so too."""
+    if fields.find(*_STATE_SIZE):
+        return _mamba(fields)
+    if fields.find("linear_num_heads"):
+        return OtherMixer(name="Kimi delta attention", reason="no family maps it yet")
     if fields.find("linear_num_value_heads") is None:
         return OtherMixer(
             name="linear attention", reason="no family maps this linear attention yet"
+        )
+    if traits is None:
+        return OtherMixer(
+            name="gated delta rule",
+            reason="nothing read so far says how this class projects its inputs",
         )
     return GdnAttention(
         k_heads=fields.dim("linear_num_key_heads"),
@@ -207,14 +294,25 @@ def _linear(fields: Fields) -> Mixer:
     )
 
 
+_STATE_SIZE = ("ssm_state_size", "mamba_d_state", "state_size")
+_MAMBA_HEADS = ("mamba_num_heads", "mamba_n_heads")
+_MAMBA_HEAD_DIM = ("mamba_head_dim", "mamba_d_head")
+_MAMBA_GROUPS = ("mamba_n_groups", "mamba_ngroups", "n_groups")
+
+
 def _mamba(fields: Fields) -> Mixer:
-    heads = fields.maybe_dim("mamba_num_heads", "mamba_n_heads")
-    if heads is None and fields.find("mamba_dt_rank", "time_step_rank"):
+    if fields.find("mamba_dt_rank", "time_step_rank") and not fields.find(*_MAMBA_GROUPS):
         return OtherMixer(name="Mamba-1", reason="no family maps the Mamba-1 scan yet")
+    if fields.find("n_mamba_heads", "mamba_headdim"):  # Zamba 2
+        heads, head_dim = ("n_mamba_heads",), ("mamba_headdim",)
+    elif fields.find(*_MAMBA_HEADS):
+        heads, head_dim = _MAMBA_HEADS, _MAMBA_HEAD_DIM
+    else:  # Mamba 2 has no attention, so that the plain names are free
+        heads, head_dim = ("num_heads",), ("head_dim",)
     return MambaMixer(
-        heads=fields.dim("mamba_num_heads", "mamba_n_heads"),
-        head_dim=fields.dim("mamba_head_dim", "mamba_d_head"),
-        state_size=fields.dim("ssm_state_size", "mamba_d_state"),
-        groups=fields.dim("n_groups", "mamba_n_groups"),
+        heads=fields.dim(*heads),
+        head_dim=fields.dim(*head_dim),
+        state_size=fields.dim(*_STATE_SIZE),
+        groups=fields.dim(*_MAMBA_GROUPS),
         conv_kernel=fields.dim("conv_kernel", "mamba_d_conv"),
     )

@@ -1,35 +1,86 @@
 """The feed-forward part of one layer, from configuration fields."""
 
-from discover_models.domain.architecture import DenseMlp, Ffn, Moe
-from discover_models.domain.dimension import Dim
+from discover_models.domain.architecture import DenseMlp, Ffn, Moe, OtherFfn
+from discover_models.domain.dimension import Dim, Origin, unknown
+from discover_models.reading.attention import HIDDEN
 from discover_models.reading.fields import Fields
 from discover_models.reading.layers import EXPERTS
 from discover_models.reading.traits import Traits
 
-INTERMEDIATE = ("intermediate_size", "ffn_dim", "n_inner", "ffn_hidden_size", "d_ff")
+INTERMEDIATE = ("intermediate_size", "ffn_dim", "n_inner", "ffn_hidden_size", "d_ff",
+                "decoder_ffn_dim", "dim_ff", "dff")  # fmt: skip
 EXPERT_WIDTH = ("moe_intermediate_size", "expert_intermediate_size", "moe_ffn_hidden_size",
-                "expert_ffn_hidden_size")  # fmt: skip
+                "expert_ffn_hidden_size", "expert_hidden_dim")  # fmt: skip
 TOP_K = ("num_experts_per_tok", "moe_top_k", "moe_k", "top_k_experts", "num_experts_per_token",
          "moe_topk")  # fmt: skip
-_UNGATED = {"relu2", "relu", "gelu_new", "gelu_fast"}
 
 
-def read_ffn(fields: Fields, traits: Traits | None, kind: str, quantization: str) -> Ffn | None:
+def read_ffn(
+    fields: Fields, traits: Traits | None, kind: str, quantization: str, layer: int
+) -> Ffn | None:
     """The feed-forward part; None for a layer that has none."""
+    if kind == "dense" and fields.flag("block_auto_adjust_ff_dim"):
+        return OtherFfn(
+            name="dense MLP",
+            reason="its width is adjusted in the class (block_auto_adjust_ff_dim)",
+        )
+    if kind == "unknown":
+        return OtherFfn(
+            name="MLP or mixture of experts",
+            reason="which layers have experts is computed by the configuration class",
+        )
+    block = fields.block(layer)
+    section = block.inner("ffn") if block is not None else None
+    if kind == "dense" and section is not None:
+        return _block_mlp(section, fields, traits)
     if kind == "dense":
-        return DenseMlp(intermediate=_dense_width(fields), gated=_gated(fields, traits))
+        return DenseMlp(intermediate=_dense_width(fields, traits, layer), gated=_gated(traits))
+    if kind == "moe" and fields.number("zero_expert_num"):
+        return OtherFfn(
+            name="mixture of experts with zero experts",
+            reason="no family maps experts without weights yet (zero_expert_num)",
+        )
     return _moe(fields, traits, quantization) if kind == "moe" else None
 
 
-def _dense_width(fields: Fields) -> Dim:
+def _block_mlp(section: Fields, fields: Fields, traits: Traits | None) -> Ffn:
+    """The MLP of one entry of `block_configs`; its width is given, or as a multiple of hidden.
+
+    The rounding is that of sglang python/sglang/srt/models/nemotron_nas.py:53.
+    """
+    if section.flag("replace_with_linear"):
+        return OtherFfn(
+            name="linear layer in place of an MLP", reason="no family maps this kind of layer yet"
+        )
+    width = section.maybe_dim("intermediate_size")
+    hidden = fields.dim(*HIDDEN)
+    multiple = section.number("ffn_mult")
+    if width is None and multiple is not None and hidden.value is not None:
+        rounded = -(-int(2 * multiple * hidden.value / 3) // 256) * 256
+        origin = Origin(field=f"{section.path}ffn_mult", value=multiple, source=section.file)
+        width = Dim(
+            value=rounded,
+            expression=f"2/3 · ffn_mult · {hidden.expression}, as a multiple of 256",
+            origins=(*hidden.origins, origin),
+        )
+    missing = unknown(f"{section.path}intermediate_size or {section.path}ffn_mult")
+    return DenseMlp(intermediate=width or missing, gated=_gated(traits))
+
+
+def _dense_width(fields: Fields, traits: Traits | None, layer: int) -> Dim:
     """Where the experts took `intermediate_size`, the dense layers have a field of their own."""
-    return fields.maybe_dim("dense_intermediate_size", "intermediate_size_mlp") or fields.dim(
-        *INTERMEDIATE
+    own = fields.maybe_dim(
+        "dense_intermediate_size", "intermediate_size_mlp", "prefix_dense_intermediate_size"
     )
+    found = own or fields.layer_dim(layer, *INTERMEDIATE)
+    if found is None and traits is not None and traits.width_factor:
+        return traits.width_factor * fields.dim(*HIDDEN)
+    return found or fields.dim(*INTERMEDIATE)
 
 
-def _gated(fields: Fields, traits: Traits | None) -> bool:
-    return (traits is None or traits.gated) and _activation(fields) not in _UNGATED
+def _gated(traits: Traits | None) -> bool | None:
+    """No field says it: the same activation stands in gated and in plain MLPs."""
+    return traits.gated if traits is not None else None
 
 
 def _activation(fields: Fields) -> str | None:
@@ -45,7 +96,7 @@ def _moe(fields: Fields, traits: Traits | None, quantization: str) -> Moe:
         routing=_routing(fields, traits),
         n_group=fields.maybe_dim("n_group", "num_expert_group"),
         topk_group=fields.maybe_dim("topk_group"),
-        gated=_gated(fields, traits),
+        gated=_gated(traits),
         shared_intermediate=_shared_width(fields, traits, width),
         shared_gate=bool(traits and traits.shared_gate),
         latent=fields.maybe_dim("moe_latent_size", "routed_expert_hidden_size"),
@@ -67,10 +118,11 @@ def _shared_width(fields: Fields, traits: Traits | None, expert_width: Dim) -> D
         "shared_expert_intermediate_size",
         "moe_shared_expert_intermediate_size",
         "shared_intermediate_size",
+        "share_expert_dim",
     )
     if explicit is not None:
         return explicit if explicit.value else None
-    count = fields.maybe_dim("n_shared_experts", "num_shared_experts")
+    count = fields.maybe_dim("n_shared_experts", "num_shared_experts", "moe_num_shared_experts")
     if count is not None:
         return (expert_width if count.value == 1 else count * expert_width) if count.value else None
     return expert_width if traits is not None and traits.always_shared else None

@@ -1,14 +1,16 @@
 """Which kind of mixer and feed-forward each layer has, from the configuration's layer lists."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
-from discover_models.reading.attention import MixerPlan
+from discover_models.domain.dimension import Dim, known
+from discover_models.reading.attention import LAYERS, Q_HEADS, MixerPlan
 from discover_models.reading.fields import Fields
 
-FfnKind = Literal["dense", "moe", "none"]
+FfnKind = Literal["dense", "moe", "none", "unknown"]
 
+NO_FAMILY = "no family maps this kind of layer yet"
 _MIXER_WORDS = {
     "full_attention": MixerPlan("attention"),
     "attention": MixerPlan("attention"),
@@ -19,7 +21,6 @@ _MIXER_WORDS = {
     "linear_attention": MixerPlan("linear"),
     "mamba": MixerPlan("mamba"),
     "mamba2": MixerPlan("mamba"),
-    "hybrid": MixerPlan("parallel attention and Mamba"),
     "conv": MixerPlan("short convolution"),
 }
 _PATTERN_LETTERS = {"M": "mamba", "*": "attention", "-": "mlp", "E": "moe"}
@@ -34,6 +35,19 @@ class LayerPlan:
     ffn: FfnKind
 
 
+def count_layers(fields: Fields) -> Dim:
+    """How many layers there are; where no field says it, the length of a layer list."""
+    said = fields.maybe_dim(*LAYERS)
+    if said is not None:
+        return said
+    for name in ("layers_block_type", "layer_types", "hybrid_override_pattern", "block_configs"):
+        found = fields.find(name)
+        entries = fields.items(name) or (fields.text(name) or "").replace("|", "")
+        if found is not None and entries:
+            return known(len(entries), f"length of {found.field}", found.source)
+    return fields.dim(*LAYERS)
+
+
 def plan_layers(fields: Fields, count: int) -> tuple[LayerPlan, ...]:
     """One plan per decoder layer.
 
@@ -43,12 +57,60 @@ def plan_layers(fields: Fields, count: int) -> tuple[LayerPlan, ...]:
     single = _one_part_per_layer(fields, count)
     if single is not None:
         return single
+    blocks = _by_blocks(fields, count)
+    if blocks is not None:
+        return blocks
     mixers = _mixers(fields, count)
+    if _attention_free(fields) is not None:
+        return tuple(LayerPlan(mixer, "none") for mixer in mixers)
+    if _sparse_layers_unknown(fields):
+        return tuple(LayerPlan(mixer, "unknown") for mixer in mixers)
     sparse = _sparse_layers(fields, count)
     return tuple(
         LayerPlan(mixer, "moe" if layer in sparse else "dense")
         for layer, mixer in enumerate(mixers)
     )
+
+
+def _sparse_layers_unknown(fields: Fields) -> bool:
+    """Whether the class computes which layers have experts, and no other field says it."""
+    if fields.unresolved(*EXPERTS) or (_has_experts(fields) and fields.unresolved(_DENSE)):
+        return True
+    computed = fields.unresolved("mlp_layer_types") is not None
+    return computed and _has_experts(fields) and fields.find(*_SPARSE_RULES) is None
+
+
+_DENSE = "mlp_only_layers"
+_SPARSE_RULES = (
+    "first_k_dense_replace",
+    "num_dense_layers",
+    "n_dense_layers",
+    "moe_layer_freq",
+    "decoder_sparse_step",
+    "moe_layers",
+    "moe_layers_enum",
+    "num_hash_layers",  # DeepSeek-V4: experts in all layers, the first of them chosen by hash
+)
+
+
+def _by_blocks(fields: Fields, count: int) -> tuple[LayerPlan, ...] | None:
+    """`block_configs`: layers may lack a part (sglang .../models/nemotron_nas.py)."""
+    blocks = fields.items("block_configs")
+    if not blocks:
+        return None
+    _check_length("block_configs", blocks, count)
+    return tuple(_block_plan(fields, layer) for layer in range(count))
+
+
+def _block_plan(fields: Fields, layer: int) -> LayerPlan:
+    block = fields.block(layer)
+    attention, ffn = (block.inner(part) if block else None for part in ("attention", "ffn"))
+    mixer: MixerPlan | None = MixerPlan("attention")
+    if attention is not None and attention.flag("replace_with_linear"):
+        mixer = MixerPlan("linear layer in place of attention", reason=NO_FAMILY)
+    if attention is not None and attention.flag("no_op"):
+        mixer = None
+    return LayerPlan(mixer, "none" if ffn is not None and ffn.flag("no_op") else "dense")
 
 
 def _one_part_per_layer(fields: Fields, count: int) -> tuple[LayerPlan, ...] | None:
@@ -74,19 +136,102 @@ def _single(word: str) -> LayerPlan:
 
 
 def _mixers(fields: Fields, count: int) -> list[MixerPlan]:
-    for read in (_by_layer_types, _by_numbered_types, _by_listed_layers, _by_interval):
-        plans = read(fields, count)
-        if plans is not None:
-            return _with_rope(fields, plans)
+    said = replace(fields, defaults=None)
+    for source in (said, fields):  # what the file says wins over what its class would compute
+        for read in _READERS:
+            plans = read(source, count)
+            if plans is not None:
+                return _with_rope(fields, plans)
     return _with_rope(fields, _by_window(fields, count))
 
 
 def _by_layer_types(fields: Fields, count: int) -> list[MixerPlan] | None:
-    words = fields.items("layer_types", "layers_block_type", "block_types")
+    words = fields.items("layer_types", "layers_block_type")
     if not words:
         return None
     _check_length("layer_types", words, count)
     return [_MIXER_WORDS.get(str(word), MixerPlan(str(word))) for word in words[:count]]
+
+
+def _by_repeated_types(fields: Fields, count: int) -> list[MixerPlan] | None:
+    """`block_types` is a pattern that repeats (RecurrentGemma)."""
+    words = fields.items("block_types")
+    if not words:
+        return None
+    windowed = fields.maybe_dim("attention_window_size") is not None
+    plans = {"attention": MixerPlan("attention", sliding=windowed)}
+    cycle = [plans.get(str(word)) or MixerPlan(str(word)) for word in words]
+    return [cycle[i % len(cycle)] for i in range(count)]
+
+
+def _without_attention(fields: Fields, count: int) -> list[MixerPlan] | None:
+    """Model types all of whose layers are of a kind that no field names."""
+    kind = _attention_free(fields)
+    return [kind] * count if kind is not None else None
+
+
+def _attention_free(fields: Fields) -> MixerPlan | None:
+    kind = _ATTENTION_FREE.get(fields.text("model_type") or "")
+    raw = fields.find("ssm_cfg") is not None and fields.find(*Q_HEADS) is None
+    return kind or (MixerPlan("mamba") if raw else None)
+
+
+_ATTENTION_FREE = {
+    "mamba": MixerPlan("mamba"),
+    "falcon_mamba": MixerPlan("mamba"),
+    "mamba2": MixerPlan("mamba"),
+    "rwkv": MixerPlan("RWKV time and channel mixing", reason=NO_FAMILY),
+    "xlstm": MixerPlan("mLSTM block", reason=NO_FAMILY),
+}
+"""Their layers have no MLP of the usual kind either."""
+
+
+def _by_an_unknown_rule(fields: Fields, count: int) -> list[MixerPlan] | None:
+    """The class computes `layer_types` from fields, but how is not known, and no window says it."""
+    computed = fields.unresolved("layer_types", "layers_block_type")
+    windowless = fields.flag("use_sliding_window") is False
+    if computed is None or windowless or fields.find(*_WINDOW_RULES):
+        return None
+    reason = f"which layers are of which kind is computed by the configuration class ({computed})"
+    return [MixerPlan("token mixer", reason=reason)] * count
+
+
+_WINDOW_RULES = (
+    "sliding_window_pattern",
+    "_sliding_window_pattern",
+    "max_window_layers",
+)
+
+
+def _by_period(fields: Fields, count: int) -> list[MixerPlan] | None:
+    """Jamba: attention in each n-th layer from an offset on, Mamba in the others."""
+    period, offset = (fields.maybe_dim(f"attn_layer_{name}") for name in ("period", "offset"))
+    if period is None or offset is None or not period.value or offset.value is None:
+        return None
+    at = offset.value % period.value
+    attention, mamba = MixerPlan("attention"), MixerPlan("mamba")
+    return [attention if i % period.value == at else mamba for i in range(count)]
+
+
+def _beside_mamba(fields: Fields, count: int) -> list[MixerPlan] | None:
+    """Bamba lists its attention layers; without any list both run side by side (Falcon-H1)."""
+    if fields.find("mamba_d_state") is None:
+        return None
+    if fields.find("mamba_d_ssm") is not None:
+        return [MixerPlan("parallel attention and Mamba", reason=NO_FAMILY)] * count
+    listed = fields.items("attn_layer_indices")
+    if listed is None:
+        return None
+    return [MixerPlan("attention" if i in listed else "mamba") for i in range(count)]
+
+
+def _by_hybrid_pattern(fields: Fields, count: int) -> list[MixerPlan] | None:
+    """`hybrid_layer_pattern`: 1 is a sliding window (sglang .../models/mimo_v2.py:1015)."""
+    numbers = fields.items("hybrid_layer_pattern")
+    if not numbers:
+        return None
+    _check_length("hybrid_layer_pattern", numbers, count)
+    return [MixerPlan("attention", sliding=n == 1) for n in numbers[:count]]
 
 
 def _by_numbered_types(fields: Fields, count: int) -> list[MixerPlan] | None:
@@ -119,9 +264,18 @@ def _by_interval(fields: Fields, count: int) -> list[MixerPlan] | None:
 
 def _by_window(fields: Fields, count: int) -> list[MixerPlan]:
     """Sliding windows where no list names the layers: by period, from a layer on, or all."""
+    listed = fields.items("sliding_window")
+    if listed:
+        windows = [listed[i % len(listed)] for i in range(count)]
+        return [MixerPlan("attention", sliding=window is not None) for window in windows]
     window = fields.maybe_dim("sliding_window")
     if window is None or fields.flag("use_sliding_window") is False:
         return [MixerPlan("attention")] * count
+    letters = fields.text("sliding_window_pattern")
+    if letters:  # Exaone 4: LLLG
+        return [
+            MixerPlan("attention", sliding=letters[i % len(letters)] == "L") for i in range(count)
+        ]
     period = fields.maybe_dim("sliding_window_pattern", "_sliding_window_pattern")
     if period is not None and period.value:
         every = period.value
@@ -129,6 +283,20 @@ def _by_window(fields: Fields, count: int) -> list[MixerPlan]:
     first = fields.maybe_dim("max_window_layers")
     start = first.value or 0 if first is not None else 0
     return [MixerPlan("attention", sliding=i >= start) for i in range(count)]
+
+
+_READERS = (
+    _by_layer_types,
+    _by_repeated_types,
+    _by_numbered_types,
+    _by_listed_layers,
+    _by_interval,
+    _by_hybrid_pattern,
+    _without_attention,
+    _by_an_unknown_rule,
+    _by_period,
+    _beside_mamba,
+)
 
 
 def _with_rope(fields: Fields, plans: list[MixerPlan]) -> list[MixerPlan]:
@@ -160,25 +328,49 @@ def _sparse_layers(fields: Fields, count: int) -> set[int]:
     """The layers with experts."""
     if not _has_experts(fields):
         return set()
+    said = replace(fields, defaults=None)
+    words = (said if said.find(*_SPARSE_RULES) else fields).items("mlp_layer_types")
+    if words:
+        _check_length("mlp_layer_types", words, count)
+        return {i for i in range(count) if words[i] != "dense"}
     listed = fields.items("moe_layers", "moe_layers_enum")
     if listed:
         return {n for n in listed if isinstance(n, int)}
+    numbers = fields.text("moe_layers_enum")  # Step 3 has them in one string: 4,5,6
+    if numbers:
+        return {int(n) for n in numbers.split(",") if n.strip().isdecimal()}
     layers = set(range(count))
     first = fields.maybe_dim("first_k_dense_replace", "num_dense_layers", "n_dense_layers")
     if first is not None and first.value:
         layers -= set(range(first.value))
-    layers &= _by_frequency(fields, count)
-    dense = fields.items("mlp_only_layers") or []
+    layers &= _by_frequency(fields, count) & _by_range(fields, count)
+    dense = fields.items(_DENSE) or []
     return layers - {n for n in dense if isinstance(n, int)}
 
 
 def _has_experts(fields: Fields) -> bool:
     found = fields.maybe_dim(*EXPERTS)
-    return found is not None and bool(found.value) and fields.flag("enable_moe_block") is not False
+    off = fields.flag("enable_moe_block") is False or fields.flag("is_moe") is False
+    return found is not None and bool(found.value) and not off
 
 
 EXPERTS = ("num_experts", "n_routed_experts", "num_local_experts", "moe_num_experts",
            "n_experts", "num_routed_experts")  # fmt: skip
+
+
+def _by_range(fields: Fields, count: int) -> set[int]:
+    """Each n-th layer of a range (sglang ../models/ernie4.py:190), or from an offset on (Jamba)."""
+    start, end = (fields.maybe_dim(f"moe_layer_{name}_index") for name in ("start", "end"))
+    every = fields.maybe_dim("moe_layer_interval")
+    first = start.value or 0 if start is not None else 0
+    last = end.value if end is not None and end.value != -1 else None
+    step = every.value or 1 if every is not None else 1
+    layers = set(range(first, count if last is None else last + 1, step))
+    period, offset = (fields.maybe_dim(f"expert_layer_{name}") for name in ("period", "offset"))
+    if period is None or offset is None or not period.value or offset.value is None:
+        return layers
+    at = offset.value % period.value
+    return {i for i in layers if i % period.value == at}
 
 
 def _by_frequency(fields: Fields, count: int) -> set[int]:

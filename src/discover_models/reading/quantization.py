@@ -1,12 +1,12 @@
 """How a checkpoint's weights are stored, as its configuration says."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from fnmatch import translate
-from functools import cached_property
-from itertools import accumulate
+from functools import lru_cache
+from itertools import combinations
 from typing import cast
 
 _ALGORITHMS = {
@@ -41,61 +41,62 @@ class Quantization:
     def experts(self, layer: int) -> str:
         """How the routed experts of a layer are stored."""
         if self.by_module:
-            kinds = tuple(self._kinds.get(str(layer), ()))
-            return kinds[0] if len(kinds) == 1 else "mixed" if kinds else "bf16"
-        if not self.excluded:
-            return self.whole
-        names = [f"{p}layers.{layer}.{block}.experts" for p in _PREFIXES for block in _BLOCKS]
-        return "bf16" if any(self._is_excluded(name) for name in names) else self.whole
-
-    @cached_property
-    def _kinds(self) -> dict[str, set[str]]:
-        """How the routed experts of a layer are stored, by the layer's number as it is written."""
-        kinds: dict[str, set[str]] = {}
-        for name, kind in self.by_module:
-            for layer in _LAYER_WITH_EXPERTS.findall(name):
-                kinds.setdefault(layer, set()).add(kind)
-        return kinds
-
-    def _is_excluded(self, name: str) -> bool:
-        """Whether the module or one that it lies in is excluded."""
-        parents = accumulate(name.split("."), "{}.{}".format)
-        return not self._names.isdisjoint(parents) or any(p.match(name) for p in self._patterns)
-
-    @cached_property
-    def _names(self) -> frozenset[str]:
-        return frozenset(p for p in self.excluded if not p.startswith("re:") and not _has_wild(p))
-
-    @cached_property
-    def _patterns(self) -> tuple[re.Pattern[str], ...]:
-        """The expressions and globs that can match any expert's name, ready to use."""
-        return tuple(each for pattern in self.excluded for each in _compiled(pattern))
+            kinds = _experts_by_layer(self.by_module).get(layer, frozenset[str]())
+            return next(iter(kinds)) if len(kinds) == 1 else "mixed" if kinds else "bf16"
+        names = [f"{prefix}layers.{layer}.{block}.experts" for prefix in _PREFIXES for block in
+                 ("mlp", "block_sparse_moe", "feed_forward", "mixer", "moe", "ffn")]  # fmt: skip
+        if any(_covers(self.excluded, name) for name in names):
+            return "bf16"
+        if any(_covers(self.excluded, f"{name}.0.up_proj") for name in names):
+            return "mixed"
+        return self.whole
 
 
 _PREFIXES = ("model.", "model.language_model.", "language_model.model.", "backbone.", "")
-_BLOCKS = ("mlp", "block_sparse_moe", "feed_forward", "mixer", "moe")
-_LAYER_WITH_EXPERTS = re.compile(r"(?<![^.])layers\.(\d+)(?=\..*(?<!shared_)experts\b)")
-_IN_LAYER = re.compile(r"(?:[^*?\[]*\.)?layers\.\d+\.([^*?\[]*)")
-"""The literal beginning of a glob, after the layer's number."""
+_EXPERTS = re.compile(r"(?:^|\.)layers\.(\d+)\..*(?<!shared_)experts\b")
 
 
-def _has_wild(pattern: str) -> bool:
-    return any(sign in pattern for sign in "*?[")
+@lru_cache(maxsize=4)
+def _experts_by_layer(by_module: tuple[tuple[str, str], ...]) -> Mapping[int, frozenset[str]]:
+    """How each layer's experts are stored; real files name 20,000 modules."""
+    found: dict[int, set[str]] = {}
+    for name, kind in by_module:
+        match = _EXPERTS.search(name)
+        if match is not None:
+            found.setdefault(int(match[1]), set()).add(kind)
+    return {layer: frozenset(kinds) for layer, kinds in found.items()}
 
 
-def _compiled(pattern: str) -> Iterator[re.Pattern[str]]:
-    """An exclusion that is an expression (``re:…``) or a glob; names give nothing here.
+def _covers(excluded: tuple[str, ...], name: str) -> bool:
+    """Whether an exclusion covers a module: an expression (``re:…``), a glob, or a part of a path.
 
-    A published pattern that is no valid expression excludes nothing. Long lists of globs name
-    other parts of each layer; these are left out.
+    A path covers what lies on it and below it.
     """
-    if pattern.startswith("re:"):
-        with suppress(re.error):
-            yield re.compile(pattern[3:])
-    elif _has_wild(pattern):
-        inside = _IN_LAYER.match(pattern)
-        if inside is None or any(f"{block}.experts".startswith(inside[1]) for block in _BLOCKS):
-            yield re.compile(f"{translate(pattern)}|{translate(f'{pattern}.*')}")
+    patterns, paths = _compiled(excluded)
+    if any(pattern.match(name) for pattern in patterns):
+        return True
+    parts = name.split(".")
+    runs = (".".join(parts[i:j]) for i, j in combinations(range(len(parts) + 1), 2))
+    return any(run in paths for run in runs)
+
+
+@lru_cache(maxsize=4)
+def _compiled(excluded: tuple[str, ...]) -> tuple[tuple[re.Pattern[str], ...], frozenset[str]]:
+    """The exclusions as expressions, and the plain paths, of which real files have hundreds.
+
+    A published expression that is not valid excludes nothing.
+    """
+    patterns: list[re.Pattern[str]] = []
+    paths: set[str] = set()
+    for pattern in excluded:
+        if pattern.startswith("re:"):
+            with suppress(re.error):
+                patterns.append(re.compile(pattern[3:]))
+        elif "*" in pattern or "?" in pattern:
+            patterns.append(re.compile(f"{translate(pattern)}|{translate(pattern + '.*')}"))
+        else:
+            paths.add(pattern)
+    return tuple(patterns), frozenset(paths)
 
 
 def read_quantization(
@@ -116,6 +117,9 @@ def read_quantization(
 
 
 def _section(section: Mapping[str, object], text: Mapping[str, object]) -> Quantization:
+    nested = section.get("quantization")
+    if isinstance(nested, dict):  # hf_quant_config.json copied whole
+        return _section(cast("dict[str, object]", nested), text)
     method = str(section.get("quant_method", "")).lower()
     excluded = _words(section, "modules_to_not_convert", "ignore", "exclude_modules",
                       "ignored_layers")  # fmt: skip
@@ -126,6 +130,8 @@ def _section(section: Mapping[str, object], text: Mapping[str, object]) -> Quant
     if method == "fp8":
         blocks = section.get("weight_block_size")
         return Quantization("fp8_block" if blocks else "fp8_per_tensor", excluded=excluded)
+    if method == "fbgemm_fp8":
+        return Quantization("fp8_per_channel", excluded=excluded)
     if method in ("compressed-tensors", "compressed_tensors"):
         return Quantization(_compressed_tensors(section), excluded=excluded)
     if method in ("awq", "gptq", "gptq_marlin", "awq_marlin", "auto-round", "auto_round"):
@@ -157,8 +163,21 @@ def _compressed_tensors(section: Mapping[str, object]) -> str:
     groups = section.get("config_groups")
     if not isinstance(groups, dict):
         return "compressed-tensors"
-    kinds = {_group_kind(section, group) for group in cast("dict[str, object]", groups).values()}
+    named = list(cast("dict[str, object]", groups).values())
+    kinds = {_group_kind(section, group) for group in _groups_of_experts(named)}
     return kinds.pop() if len(kinds) == 1 else "mixed"
+
+
+def _groups_of_experts(groups: list[object]) -> Iterable[object]:
+    """The groups whose targets name the experts; those that name only a class otherwise."""
+    naming = [group for group in groups if any("expert" in target for target in _targets(group))]
+    general = [group for group in groups if "Linear" in _targets(group)]
+    return naming or general or groups
+
+
+def _targets(group: object) -> tuple[str, ...]:
+    values = cast("dict[str, object]", group) if isinstance(group, dict) else {}
+    return tuple(target for target in _words(values, "targets") if "shared_expert" not in target)
 
 
 def _group_kind(section: Mapping[str, object], group: object) -> str:

@@ -28,23 +28,31 @@ class Traits:
     default_norm_topk: bool | None = None
     """Whether top-k weights are normalised where no field says."""
     gemma_norm: bool = False
+    norm: Literal["rmsnorm", "layernorm"] = "rmsnorm"
+    """What normalises the hidden state."""
+    plain_norms: bool = False
+    """Norms never add the residual; the class adds it by itself."""
     sandwich: bool = False
     """A second norm follows attention and MLP."""
     output_gate: bool = False
     expert_width: str = "moe_intermediate_size"
     """The field that holds the width of one expert."""
-    shared_width: str = ""
-    """The field that holds the shared expert's width; empty: count times expert width."""
     always_shared: bool = False
     """Every MoE layer has one shared expert of the expert width."""
     shared_gate: bool = False
     gated: bool = True
+    rope_only_sliding: bool = False
+    """Beside layers with a window, those with full attention have no position embedding."""
+    width_factor: int = 0
+    """Width of the MLP over the hidden size where no field says it; 0 where one must."""
+    fused_a_proj: bool | None = None
+    """MLA's low-rank projections of q and KV run as one GEMM."""
     sinks: bool = False
     no_rope_without_norm: bool = False
     """Layers without position embedding have no q/k norm either."""
 
 
-_MLA = Traits(source="deepseek_v2.py", rope="gptj")
+_MLA = Traits(source="deepseek_v2.py", rope="gptj", fused_a_proj=True)
 
 TRAITS: dict[str, Traits] = {
     "llama": Traits(source="llama.py"),
@@ -63,7 +71,6 @@ TRAITS: dict[str, Traits] = {
         source="qwen2_moe.py",
         softmax_scores=True,
         shared_gate=True,
-        shared_width="shared_expert_intermediate_size",
     ),
     "qwen3": Traits(source="qwen3.py", qk_norm="per_head"),
     "qwen3_vl_text": Traits(source="qwen3_vl.py", qk_norm="per_head"),
@@ -78,7 +85,6 @@ TRAITS: dict[str, Traits] = {
         gemma_norm=True,
         output_gate=True,
         shared_gate=True,
-        shared_width="shared_expert_intermediate_size",
     ),
     "qwen3_5_text": Traits(
         source="qwen3_5.py", qk_norm="per_head", gemma_norm=True, output_gate=True
@@ -91,14 +97,66 @@ TRAITS: dict[str, Traits] = {
         gemma_norm=True,
         output_gate=True,
         shared_gate=True,
-        shared_width="shared_expert_intermediate_size",
     ),
     "mimo": Traits(source="mimo.py"),
     "phi3": Traits(source="llama.py"),
+    "internlm2": Traits(source="internlm2.py"),
+    "exaone": Traits(source="exaone.py"),
+    "xverse": Traits(source="xverse.py"),
+    "granite": Traits(source="granite.py"),
+    "ernie4_5": Traits(source="ernie4.py", rope="gptj"),
+    "ernie4_5_moe": Traits(source="ernie4.py", rope="gptj"),
+    "arcee": Traits(source="arcee.py", gated=False),
+    "apertus": Traits(source="apertus.py", gated=False, qk_norm="per_head"),
+    "glm4": Traits(source="glm4.py", rope="gptj", sandwich=True),
+    "hunyuan_v1_dense": Traits(source="hunyuan.py", qk_norm="per_head", qk_norm_flag="use_qk_norm"),
+    # Classes whose norms are plain: the residual is added apart.
+    "minicpm": Traits(source="minicpm.py", plain_norms=True),
+    "olmo2": Traits(source="olmo2.py", qk_norm="full", plain_norms=True),
+    "olmo3": Traits(source="olmo2.py", qk_norm="full", plain_norms=True),
+    "exaone4": Traits(
+        source="exaone4.py", qk_norm="per_head", plain_norms=True, rope_only_sliding=True
+    ),
+    "granitemoe": Traits(
+        source="granitemoe.py",
+        plain_norms=True,
+        routing="renorm",
+        expert_width="intermediate_size",
+    ),
+    "olmoe": Traits(
+        source="olmoe.py",
+        qk_norm="full",
+        routing="default_routing",
+        expert_width="intermediate_size",
+    ),
+    # Classes with LayerNorm.
+    "olmo": Traits(source="olmo.py", norm="layernorm"),
+    "orion": Traits(source="orion.py", norm="layernorm"),
+    "stablelm": Traits(source="stablelm.py", norm="layernorm"),
+    "cohere": Traits(source="commandr.py", norm="layernorm", rope="gptj"),
+    "cohere2": Traits(source="commandr.py", norm="layernorm", rope="gptj", rope_only_sliding=True),
+    "starcoder2": Traits(source="starcoder2.py", norm="layernorm", gated=False),
+    "phi": Traits(source="phi.py", norm="layernorm", gated=False),
+    "persimmon": Traits(source="persimmon.py", norm="layernorm", gated=False),
+    "gpt2": Traits(source="gpt2.py", norm="layernorm", gated=False, rope="none", width_factor=4),
+    "gpt_bigcode": Traits(
+        source="gpt_bigcode.py", norm="layernorm", gated=False, rope="none", width_factor=4
+    ),
+    "gptj": Traits(source="gpt_j.py", norm="layernorm", gated=False, rope="gptj", width_factor=4),
+    "opt": Traits(source="opt.py", norm="layernorm", gated=False, rope="none"),
+    "phimoe": Traits(source="phimoe.py", norm="layernorm", expert_width="intermediate_size"),
+    "dbrx": Traits(
+        source="dbrx.py",
+        norm="layernorm",
+        routing="renorm",
+        expert_width="ffn_hidden_size",
+    ),
+    "gemma": Traits(source="gemma.py"),
     "gemma2": Traits(source="gemma2.py", gemma_norm=True, sandwich=True),
     "gemma3_text": Traits(
         source="gemma3_causal.py", qk_norm="per_head", gemma_norm=True, sandwich=True
     ),
+    "gemma4_text": Traits(source="gemma4_causal.py", qk_norm="per_head", sandwich=True),
     "glm4_moe": Traits(
         source="glm4_moe.py",
         qk_norm="per_head",
@@ -131,7 +189,6 @@ TRAITS: dict[str, Traits] = {
         source="nemotron_h.py",
         rope="none",
         gated=False,
-        shared_width="moe_shared_expert_intermediate_size",
         routing="ds_routing",
     ),
     "deepseek_v2": _MLA,

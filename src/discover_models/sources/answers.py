@@ -137,7 +137,7 @@ class FlashInferAnswers:
         self._checkout = checkout
         self._commit = commit
         self._contents = Contents(checkout) if cache is not None else None
-        key = _key(self._contents, flashinfer_files.searched_files(checkout))
+        key = files_key(self._contents, flashinfer_files.searched_files(checkout))
         self._answers = Answers("flashinfer", key, commit, cache)
         if not self._answers.any:
             _ = self._index
@@ -192,7 +192,7 @@ class SglangAnswers:
         self._commit = commit
         self._cache = cache
         self._contents = Contents(checkout) if cache is not None else None
-        key = _key(self._contents, sglang_files.searched_files(checkout))
+        key = files_key(self._contents, sglang_files.searched_files(checkout))
         self._answers = Answers("sglang", key, commit, cache)
         if not self._answers.any:
             _ = self._index
@@ -224,7 +224,10 @@ class SglangAnswers:
         return index
 
 
-def _key(contents: Contents | None, paths: Iterable[str]) -> str | None:
-    """Stands for the files, and for where they are, which the text of an error may name."""
+def files_key(contents: Contents | None, paths: Iterable[str]) -> str | None:
+    """Stands for the files, and for where they are, which the text of an error may name.
+
+    None where nothing is kept or a file can't be read.
+    """
     files = contents.key(paths) if contents is not None else None
     return f"{files} {contents.checkout}" if files and contents is not None else None

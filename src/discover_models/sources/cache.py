@@ -122,7 +122,7 @@ def _code() -> str:
     """
     digest = hashlib.sha256(sys.version.encode())
     package = Path(__file__).parents[1]
-    for pattern in ("sources/*.py", "domain/*.py", "data/*.json"):
+    for pattern in ("sources/**/*.py", "domain/*.py", "data/*.json"):
         for path in sorted(package.glob(pattern)):
             digest.update(path.name.encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()[:16]

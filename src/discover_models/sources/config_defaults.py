@@ -268,6 +268,10 @@ class ConfigDefaults:
         known: Mapping[str, Json] | None = self._table["model_types"].get(model_type)
         return None if known is None else frozenset(known["tasks"])
 
+    def model_types(self) -> tuple[str, ...]:
+        """All model types of the library, in their order."""
+        return tuple(sorted(self._table["model_types"]))
+
     def class_names(self) -> tuple[str, ...]:
         """All classes of the library, by name."""
         return tuple(self._table["classes"])

@@ -8,7 +8,13 @@ from typing import Any, cast
 from discover_models.domain.dimension import Dim
 from discover_models.sources.sglang_models.attributes import class_of
 from discover_models.sources.sglang_models.config_value import ConfigValue, plain
-from discover_models.sources.sglang_models.expressions import elements, hashable, rounds
+from discover_models.sources.sglang_models.expressions import (
+    any_entry,
+    elements,
+    hashable,
+    is_open,
+    rounds,
+)
 from discover_models.sources.sglang_models.machine import Arguments, Machine
 from discover_models.sources.sglang_models.operators import binary, extreme, to_int, truth
 from discover_models.sources.sglang_models.statements import set_attribute
@@ -439,8 +445,9 @@ def _dict_method(
 ) -> Value:
     args = arguments.args
     if name in ("get", "pop", "setdefault"):
-        if is_undecided(args[0]):
-            return _open(f"…{name}", args)
+        if is_open(args[0]):
+            found = any_entry(receiver, args[0], arguments.site)
+            return found if isinstance(found, Choice) else _open(f"…{name}", args)
         fallback = args[1] if len(args) > 1 else arguments.kwargs.get("default")
         value = receiver.get(hashable(args[0]), fallback)
         if name == "setdefault":

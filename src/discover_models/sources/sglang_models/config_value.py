@@ -51,6 +51,10 @@ class ClassDefaults(Protocol):
         """The class's name of a field that it also answers to by another one."""
         ...
 
+    def replaces_null(self, name: str) -> bool:
+        """Whether the class computes a value for a field that the file gives as null."""
+        ...
+
 
 @dataclass(frozen=True)
 class TableDefaults:
@@ -67,6 +71,9 @@ class TableDefaults:
 
     def own_name(self, name: str) -> str:
         return self.attribute_map.get(name, name)
+
+    def replaces_null(self, name: str) -> bool:
+        return False
 
 
 Defaults: TypeAlias = Callable[[Mapping[str, object], str], ClassDefaults | None]
@@ -123,8 +130,13 @@ class ConfigValue:
 
 def make_config(data: Mapping[str, object], path: str, provider: Defaults) -> ConfigValue:
     """A configuration object over published values."""
-    attrs = {key: wrap(value, f"{path}{key}", PUBLISHED, provider) for key, value in data.items()}
-    return ConfigValue(path, attrs, provider(data, path.rstrip(".")), provider=provider)
+    defaults = provider(data, path.rstrip("."))
+    attrs = {
+        key: wrap(value, f"{path}{key}", PUBLISHED, provider)
+        for key, value in data.items()
+        if value is not None or defaults is None or not defaults.replaces_null(key)
+    }
+    return ConfigValue(path, attrs, defaults, provider=provider)
 
 
 def wrap(value: object, path: str, source: str, provider: Defaults, nested: bool = True) -> Value:

@@ -16,8 +16,10 @@ from discover_models.sources.sglang_models.operators import (
 )
 from discover_models.sources.sglang_models.values import (
     ABSENT,
+    Bound,
     Builtin,
     Choice,
+    ClassValue,
     Condition,
     Frame,
     FunctionValue,
@@ -254,6 +256,8 @@ def item(machine: Machine, receiver: Value, index: Value, site: Site) -> Value:
         return Unknown(text, fields) if fields else Opaque(text)
     if isinstance(receiver, Instance) and receiver.kind == "list":
         return _plain_item(receiver.items, index, site)
+    if is_dict(receiver) and is_open(index):
+        return any_entry(receiver, index, site)
     if isinstance(receiver, (list, tuple, str, range, dict)):
         return _plain_item(receiver, index, site)
     method = machine.get(receiver, "__getitem__")
@@ -274,8 +278,27 @@ def map_choice(machine: Machine, choice: Choice, function: Callable[[Value], Val
     return either(machine, then, lambda: function(first), lambda: function(second))
 
 
+def is_open(index: Value) -> bool:
+    """Whether a key or index is not decided."""
+    return is_undecided(index) or isinstance(index, Choice)
+
+
+def any_entry(table: dict[Any, Value], index: Value, site: Site) -> Value:
+    """An entry under a key that is not decided: one of several where they are code to be called."""
+    entries = list(table.items())
+    code = (ClassValue, FunctionValue, Bound)
+    if len(entries) < 2 or not all(isinstance(value, code) for _, value in entries):
+        return _plain_item(table, index, site)
+    *others, (_, found) = entries
+    for key, value in reversed(others):
+        condition = Condition(f"{describe(index)} == {describe(key)}", True, site)
+        opposite = Condition(condition.text, False, site)
+        found = Choice(((condition, value), (opposite, found)))
+    return found
+
+
 def _plain_item(receiver: Any, index: Value, site: Site) -> Value:
-    if is_undecided(index) or isinstance(index, Choice):
+    if is_open(index):
         values = list(receiver.values()) if is_dict(receiver) else list(receiver)
         return values[0] if len(values) == 1 else Opaque(f"…[{describe(index)}]")
     try:

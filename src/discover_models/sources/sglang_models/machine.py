@@ -37,12 +37,21 @@ from discover_models.sources.sglang_models.values import (
 
 STEP_BUDGET = 1_500_000  # the largest real model takes a fifth of it
 DEPTH_LIMIT = 60
+_LOOK_AT_CLOCK = 2048  # steps, some milliseconds
 
 Evaluate = Callable[["Machine", Any, Frame], Value]
 EXPRESSIONS: dict[type[ast.expr], Evaluate] = {}
 STATEMENTS: dict[type[ast.stmt], Evaluate] = {}
 CALLS: dict[type[Any], Callable[[Machine, Any, Arguments], Value]] = {}
 GETTERS: dict[type[Any], Callable[[Machine, Any, str], Value]] = {}
+
+
+def _never() -> bool:
+    return False
+
+
+class OutOfTime(Exception):  # noqa: N818 - of the clock, not of the source: it may pass next time
+    """Reading took longer than its caller allows."""
 
 
 @dataclass(slots=True)
@@ -75,6 +84,8 @@ class Machine:
     """One interpretation of one model."""
 
     source: SglangSource
+    step_budget: int = STEP_BUDGET
+    out_of_time: Callable[[], bool] = _never
     spaces: dict[str, Namespace | None] = field(default_factory=dict[str, "Namespace | None"])
     conditions: list[Condition] = field(default_factory=list[Condition])
     journal: list[_Write] = field(default_factory=list[_Write])
@@ -99,10 +110,12 @@ class Machine:
     def evaluate(self, node: ast.expr, frame: Frame) -> Value:
         """The value of an expression."""
         self.steps += 1
-        if self.steps > STEP_BUDGET:
+        if self.steps > self.step_budget:
             raise SourceError(
-                f"Interpreting {frame.space.file.path} took more than {STEP_BUDGET} steps."
+                f"Interpreting {frame.space.file.path} took more than {self.step_budget} steps."
             )
+        if not self.steps % _LOOK_AT_CLOCK and self.out_of_time():
+            raise OutOfTime(f"{frame.space.file.path} took too long")
         handler = EXPRESSIONS.get(type(node))
         return handler(self, node, frame) if handler else Opaque(ast.unparse(node)[:80])
 

@@ -106,8 +106,21 @@ def _own_indexer(view: LayerView, place: str) -> Indexer | None:
         parts = [view.number(record.instance, n) for n in ("n_heads", "head_dim", "index_topk")]
         heads, head_dim, topk = parts
         if heads is not None and head_dim is not None and topk is not None:
-            return Indexer(heads=heads, head_dim=head_dim, topk=topk)
+            return Indexer(
+                heads=heads,
+                head_dim=head_dim,
+                topk=topk,
+                rope=rope_of(view, record.name)[0],
+                fused_weights_proj=_one_gemm_for(view, record.name, head_dim + heads),
+            )
     return None
+
+
+def _one_gemm_for(view: LayerView, place: str, width: Dim) -> bool:
+    """Whether one linear layer at a place is as wide as two parts together."""
+    return any(
+        size_of(r)[0].value == width.value for r in view.under(place, "linear") if width.known
+    )
 
 
 def _gqa(view: LayerView, record: Record, holder: Instance | None) -> Mixer:

@@ -14,7 +14,7 @@ from discover_models.sources.sglang_models.config_value import ConfigValue, Defa
 from discover_models.sources.sglang_models.interpreter import new_machine
 from discover_models.sources.sglang_models.machine import Arguments, Machine, Problem
 from discover_models.sources.sglang_models.registry import Registered, registered
-from discover_models.sources.sglang_models.sglang_configs import load_config
+from discover_models.sources.sglang_models.sglang_configs import LAUNCHED, load_config
 from discover_models.sources.sglang_models.values import (
     ABSENT,
     Choice,
@@ -105,7 +105,8 @@ def read_class(machine: Machine, entry: Registered) -> ModelSource:
     conditions; one layer stands for all that a loop of unknown length builds. Raises SourceError as
     `read_model` does.
     """
-    config = ConfigValue("", {"architectures": [entry.architecture]}, opened=True)
+    known = {"architectures": [entry.architecture], **LAUNCHED}
+    config = ConfigValue("", known, opened=True)
     return interpret_entry(machine, entry, config)
 
 

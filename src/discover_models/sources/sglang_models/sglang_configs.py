@@ -25,6 +25,8 @@ from discover_models.sources.sglang_models.values import (
     is_dict,
 )
 
+LAUNCHED: Mapping[str, Value] = {"encoder_only": False, "language_only": False}
+"""What SGLang's launcher writes into every configuration unless it splits encoder and decoder."""
 CONFIGS_PACKAGE = "sglang.srt.configs"
 _REGISTRIES = (
     "sglang.srt.utils.hf_transformers.common",
@@ -62,8 +64,7 @@ def prepare(config: ConfigValue) -> None:
     From `configs/model_config.py` (encoder switches, `_derive_model_shapes`) and
     `utils/hf_transformers` (`get_hf_text_config`, the copying up of text values, Gemma 4's shapes).
     """
-    config.attrs |= {"encoder_only": False, "language_only": False}
-    config.attrs.setdefault("language_model_only", False)
+    config.attrs = {"language_model_only": False, **config.attrs, **LAUNCHED}
     text = text_config(config)
     if text is not config:
         config.text = text

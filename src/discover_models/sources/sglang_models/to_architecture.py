@@ -142,7 +142,7 @@ def _group(
             )
     unmapped.extend(merged_after_loading(view))
     group = LayerGroup(
-        layers=indexes, mixer=mixer, ffn=ffn, linears=_linears(view), norms=_norms(view)
+        layers=indexes, mixer=mixer, ffn=ffn, linears=_linears(view), norms=_norms(view, indexes)
     )
     return group, unmapped
 
@@ -168,22 +168,41 @@ def _linears(view: LayerView) -> tuple[Linear, ...]:
     return tuple(found.values())
 
 
-def _norms(view: LayerView) -> tuple[Norm, ...]:
-    """Every normalisation; one that takes a residual is listed plain and fused.
+def _norms(view: LayerView, indexes: tuple[int, ...]) -> tuple[Norm, ...]:
+    """Every normalisation of a group of layers.
 
-    The first layer has no residual yet, so it runs the plain kernel of the same size.
+    One that takes the residual is fused with the addition, except for the model's very first one:
+    no residual is there yet, so layer 0 runs the plain kernel of the same size.
     """
     norms: list[Norm] = []
+    first = _first_with_residual(view) if 0 in indexes else None
     for record in view.of_kind("norm"):
-        kinds: list[NormKind] = [_norm_kind(record)]
-        if kinds == ["rmsnorm"] and _takes_residual(view, record):
-            kinds.append("fused_add_rmsnorm")
-        for kind in kinds:
-            evidence = (view.model.evidence(record),)
-            norms.append(
-                Norm(name=record.name, kind=kind, size=norm_size(record), evidence=evidence)
-            )
+        kind = _norm_kind(record)
+        fused = kind == "rmsnorm" and _takes_residual(view, record)
+        if fused and record is first:
+            norms.append(_norm(view, record, "rmsnorm", (0,)))
+        rest = tuple(index for index in indexes if index) if record is first else None
+        if fused and rest != ():
+            norms.append(_norm(view, record, "fused_add_rmsnorm", rest))
+        elif not fused:
+            norms.append(_norm(view, record, kind, None))
     return tuple(norms)
+
+
+def _norm(view: LayerView, record: Record, kind: NormKind, layers: tuple[int, ...] | None) -> Norm:
+    evidence = (view.model.evidence(record),)
+    size = norm_size(record)
+    return Norm(name=record.name, kind=kind, size=size, layers=layers, evidence=evidence)
+
+
+def _first_with_residual(view: LayerView) -> Record | None:
+    """The norm that layer 0 runs without a residual.
+
+    Its holder's code calls it both ways; where a stage boundary runs the norms, the first counts.
+    """
+    taking = [r for r in view.of_kind("norm") if _takes_residual(view, r)]
+    both = [r for r in taking if short(r.name) in _called_plain(view.holder(r))]
+    return next(iter(both or taking), None)
 
 
 def _norm_kind(record: Record) -> NormKind:
@@ -207,20 +226,36 @@ def _takes_residual(view: LayerView, record: Record) -> bool:
 
 def _with_residual(cls: ClassValue) -> frozenset[str]:
     """The members that a class's methods call with a second positional argument or a residual."""
-    if "residual" not in cls.cache:
-        found: set[str] = set()
+    return _called(cls)[0]
+
+
+def _called_plain(holder: Instance | None) -> frozenset[str]:
+    """The members that a class's methods call with one argument only."""
+    return _called(holder.cls)[1] if holder is not None and holder.cls else frozenset()
+
+
+def _called(cls: ClassValue) -> tuple[frozenset[str], frozenset[str]]:
+    """The members that a class's methods call with a residual, and those called without one."""
+    if "called" not in cls.cache:
+        found: dict[bool, set[str]] = {True: set(), False: set()}
         for base in cls.mro:
             for node in base.members.values() if isinstance(base, ClassValue) else ():
-                found |= {name for call in ast.walk(node) if (name := _called_with_two(call))}
-        cls.cache["residual"] = frozenset(found)
-    return cls.cache["residual"]
+                for call in ast.walk(node):
+                    if isinstance(call, ast.Call) and (name := _member(call.func)):
+                        found[_passes_residual(call)].add(name)
+        cls.cache["called"] = (frozenset(found[True]), frozenset(found[False]))
+    return cls.cache["called"]
 
 
-def _called_with_two(node: ast.AST) -> str:
-    if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
-        return ""
-    if not isinstance(node.func.value, ast.Name) or node.func.value.id != "self":
-        return ""
-    keyword = any(k.arg == "residual" for k in node.keywords)
-    positional = len(node.args) > 1 and "residual" in ast.unparse(node.args[1])
-    return node.func.attr if keyword or positional else ""
+def _member(node: ast.expr) -> str:
+    """The name in ``self.name``; empty for anything else."""
+    match node:
+        case ast.Attribute(value=ast.Name(id="self"), attr=name):
+            return name
+        case _:
+            return ""
+
+
+def _passes_residual(call: ast.Call) -> bool:
+    keyword = any(k.arg == "residual" for k in call.keywords)
+    return keyword or (len(call.args) > 1 and "residual" in ast.unparse(call.args[1]))

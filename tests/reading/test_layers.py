@@ -1,0 +1,241 @@
+"""Which layers are what, from each kind of layer list."""
+
+from typing import Any
+
+import pytest
+
+from discover_models.domain.architecture import Architecture, DenseMlp, GqaAttention, Moe
+from discover_models.errors import ConfigError
+from discover_models.reading.architecture import read_architecture
+
+BASE: dict[str, Any] = {
+    "model_type": "unheard_of",
+    "hidden_size": 64,
+    "num_hidden_layers": 6,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "head_dim": 16,
+    "intermediate_size": 128,
+    "vocab_size": 100,
+    "rms_norm_eps": 1e-6,
+}
+EXPERTS = {"num_experts": 8, "num_experts_per_tok": 2, "moe_intermediate_size": 32}
+MAMBA = {"mamba_d_state": 16, "mamba_n_heads": 8, "mamba_d_head": 16, "mamba_n_groups": 1,
+         "mamba_d_conv": 4}  # fmt: skip
+
+
+def read(**fields: Any) -> Architecture:
+    return read_architecture({**BASE, **fields})
+
+
+def mixers(architecture: Architecture) -> str:
+    """One letter a layer: f full, s sliding, n no rotation, else the kind's first letter."""
+    letters: dict[int, str] = {}
+    for group in architecture.groups:
+        mixer = group.mixer
+        letter = "-" if mixer is None else mixer.kind[0]
+        if isinstance(mixer, GqaAttention):
+            letter = "s" if mixer.window is not None else "f"
+        letters |= dict.fromkeys(group.layers, letter)
+    return "".join(letters[layer] for layer in sorted(letters))
+
+
+def ffns(architecture: Architecture) -> str:
+    """One letter a layer: d dense, m mixture of experts, - none, o other."""
+    letters: dict[int, str] = {}
+    for group in architecture.groups:
+        letters |= dict.fromkeys(group.layers, group.ffn.kind[0] if group.ffn else "-")
+    return "".join(letters[layer] for layer in sorted(letters))
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ({}, "ffffff"),
+        ({"layer_types": ["full_attention", "sliding_attention"] * 3, "sliding_window": 8},
+         "fsfsfs"),
+        ({"sliding_window": 8}, "ssssss"),
+        ({"sliding_window": 8, "use_sliding_window": False}, "ffffff"),
+        ({"sliding_window": 8, "sliding_window_pattern": 3}, "ssfssf"),
+        ({"sliding_window": 8, "sliding_window_pattern": "LLG"}, "ssfssf"),
+        ({"sliding_window": 8, "max_window_layers": 4}, "ffffss"),
+        ({"sliding_window": [None, 8, 8]}, "fssfss"),
+        ({"sliding_window": 8, "hybrid_layer_pattern": [0, 1, 1, 1, 1, 0]}, "fssssf"),
+        ({"attn_type_list": [0, 1, 0, 1, 0, 1]}, "ofofof"),
+        ({"full_attention_interval": 3, "linear_num_value_heads": 2}, "oofoof"),
+        ({"linear_attn_config": {"full_attn_layers": [2, 6]}}, "ofooof"),
+        ({"attn_layer_period": 3, "attn_layer_offset": 1, **MAMBA}, "mfmmfm"),
+        ({"attn_layer_indices": [0], **MAMBA}, "fmmmmm"),
+        ({"mamba_d_ssm": 128, **MAMBA}, "oooooo"),
+        ({"block_types": ["recurrent", "attention"], "attention_window_size": 8}, "ososos"),
+        ({"layers_block_type": ["mamba", "mlp", "attention"] * 2, **MAMBA}, "m-fm-f"),
+        ({"hybrid_override_pattern": "M-*M-*", **MAMBA}, "m-fm-f"),
+        ({"layer_types": ["conv", "full_attention"] * 3}, "ofofof"),
+        ({"model_type": "rwkv"}, "oooooo"),
+        ({"block_configs": [{"attention": {"no_op": True}, "ffn": {"ffn_mult": 1.0}},
+                            {"attention": {"n_heads_in_group": 4}, "ffn": {"no_op": True}}] * 3},
+         "-f-f-f"),
+    ],
+)  # fmt: skip
+def test_token_mixers(fields: dict[str, Any], expected: str) -> None:
+    assert mixers(read(**fields)) == expected
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ({}, "dddddd"),
+        (EXPERTS, "mmmmmm"),
+        ({**EXPERTS, "num_experts": 0}, "dddddd"),
+        ({**EXPERTS, "num_experts": None}, "dddddd"),
+        ({**EXPERTS, "enable_moe_block": False}, "dddddd"),
+        ({**EXPERTS, "first_k_dense_replace": 2}, "ddmmmm"),
+        ({**EXPERTS, "num_dense_layers": 1}, "dmmmmm"),
+        ({**EXPERTS, "moe_layer_freq": 2}, "mdmdmd"),
+        ({**EXPERTS, "moe_layer_freq": [0, 0, 1, 1, 1, 0]}, "ddmmmd"),
+        ({**EXPERTS, "decoder_sparse_step": 2}, "dmdmdm"),
+        ({**EXPERTS, "mlp_only_layers": [0, 5]}, "dmmmmd"),
+        ({**EXPERTS, "interleave_moe_layer_step": 2}, "dmdmdm"),
+        ({**EXPERTS, "moe_layers": [1, 2]}, "dmmddd"),
+        ({**EXPERTS, "moe_layers_enum": "3,4"}, "dddmmd"),
+        ({**EXPERTS, "mlp_layer_types": ["dense"] + ["sparse"] * 5}, "dmmmmm"),
+        ({**EXPERTS, "expert_layer_period": 2, "expert_layer_offset": 1}, "dmdmdm"),
+        ({**EXPERTS, "moe_layer_start_index": 1, "moe_layer_end_index": 3}, "dmmmdd"),
+        ({**EXPERTS, "moe_layer_start_index": 1, "moe_layer_interval": 2}, "dmdmdm"),
+        ({**EXPERTS, "zero_expert_num": 4}, "oooooo"),
+        ({"hybrid_override_pattern": "M-*ME*", **MAMBA, **EXPERTS}, "-d--m-"),
+    ],
+)
+def test_feed_forward_parts(fields: dict[str, Any], expected: str) -> None:
+    assert ffns(read(**fields)) == expected
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"layer_types": ["full_attention"] * 5},
+        {"layers_block_type": ["mlp"] * 2},
+        {"hybrid_override_pattern": "M*"},
+        {"hybrid_layer_pattern": [1]},
+        {"attn_type_list": [0, 1]},
+        {"no_rope_layers": [1, 0]},
+        {"block_configs": [{}]},
+        {**EXPERTS, "moe_layer_freq": [0, 1]},
+        {**EXPERTS, "mlp_layer_types": ["sparse"]},
+    ],
+    ids=lambda fields: list(fields)[-1],
+)
+def test_a_list_that_is_too_short_is_a_clear_error(fields: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match=r"contradicts itself.*for 6 layers") as error:
+        read(**fields)
+    assert error.value.reason == "malformed"
+    assert list(fields)[-1] in str(error.value)
+
+
+def test_layers_without_rotation_are_listed_or_each_nth() -> None:
+    for fields in ({"no_rope_layers": [1, 1, 0] * 2}, {"no_rope_layer_interval": 3}):
+        architecture = read_architecture({**BASE, "model_type": "llama", **fields})
+        rotated = {
+            layer
+            for group in architecture.groups
+            for layer in group.layers
+            if isinstance(group.mixer, GqaAttention) and group.mixer.rope is not None
+        }
+        assert rotated == {0, 1, 3, 4}
+
+
+def test_layers_are_counted_by_their_list_where_no_field_says_how_many() -> None:
+    config = {key: value for key, value in BASE.items() if key != "num_hidden_layers"}
+    architecture = read_architecture({**config, "layers_block_type": ["attention", "mlp"]})
+    assert architecture.num_layers.value == 2
+    assert architecture.num_layers.expression == "length of layers_block_type"
+
+
+def attention(architecture: Architecture, layer: int) -> GqaAttention:
+    (mixer,) = [g.mixer for g in architecture.groups if layer in g.layers]
+    assert isinstance(mixer, GqaAttention)
+    return mixer
+
+
+def test_full_layers_may_have_a_shape_of_their_own() -> None:
+    architecture = read(
+        layer_types=["sliding_attention", "full_attention"] * 3, sliding_window=8,
+        global_head_dim=32, num_global_key_value_heads=1, attention_k_eq_v=True,
+    )  # fmt: skip
+    sliding, full = attention(architecture, 0), attention(architecture, 1)
+    assert (sliding.head_dim.value, sliding.kv_heads.value, sliding.k_is_v) == (16, 2, False)
+    assert (full.head_dim.value, full.kv_heads.value, full.k_is_v) == (32, 1, True)
+
+
+def test_sliding_layers_may_have_a_shape_of_their_own() -> None:
+    architecture = read(
+        hybrid_layer_pattern=[0, 1] * 3, sliding_window=8, v_head_dim=8, swa_head_dim=24,
+        swa_v_head_dim=12, swa_num_key_value_heads=4, swa_num_attention_heads=8,
+    )  # fmt: skip
+    full, sliding = attention(architecture, 0), attention(architecture, 1)
+    assert (full.q_heads.value, full.head_dim.value, full.v_head_dim.value) == (4, 16, 8)
+    assert (sliding.q_heads.value, sliding.kv_heads.value) == (8, 4)
+    assert (sliding.head_dim.value, sliding.v_head_dim.value) == (24, 12)
+
+
+def test_widths_and_groups_of_single_blocks() -> None:
+    """2/3 · 2.625 · 64 = 112, rounded up to 256; 4 heads in groups of 4 are one KV head."""
+    block = {"attention": {"n_heads_in_group": 4}, "ffn": {"ffn_mult": 2.625}}
+    architecture = read(block_configs=[block] * 6)
+    (group,) = architecture.groups
+    assert group.count == 6
+    assert isinstance(group.mixer, GqaAttention)
+    assert group.mixer.kv_heads.value == 1
+    assert isinstance(group.ffn, DenseMlp)
+    assert group.ffn.intermediate.value == 256
+
+
+def test_a_width_per_layer_is_read_by_layer() -> None:
+    architecture = read(intermediate_size=[128, 256] * 3)
+    widths = {
+        g.layers: g.ffn.intermediate.value
+        for g in architecture.groups
+        if isinstance(g.ffn, DenseMlp)
+    }
+    assert widths == {(0, 2, 4): 128, (1, 3, 5): 256}
+
+
+@pytest.mark.parametrize(
+    ("model_type", "expected"),
+    [("mixtral", 128), ("gpt_oss", 128), ("minimax_m2", 128), ("llama4_text", 128),
+     ("qwen3_moe", 32), ("deepseek_v3", 32)],
+)  # fmt: skip
+def test_intermediate_size_is_the_expert_width_of_some_classes_only(
+    model_type: str, expected: int
+) -> None:
+    architecture = read(model_type=model_type, **EXPERTS)
+    (moe,) = [g.ffn for g in architecture.groups]
+    assert isinstance(moe, Moe)
+    assert moe.intermediate.value == expected
+
+
+def test_an_unknown_class_has_no_expert_width_from_intermediate_size() -> None:
+    without_width = {k: v for k, v in EXPERTS.items() if k != "moe_intermediate_size"}
+    (moe,) = [g.ffn for g in read(**without_width).groups]
+    assert isinstance(moe, Moe)
+    assert moe.intermediate.value is None
+
+
+def test_what_no_field_says_of_an_unknown_class_stays_undecided() -> None:
+    architecture = read()
+    (group,) = architecture.groups
+    assert isinstance(group.mixer, GqaAttention)
+    assert isinstance(group.ffn, DenseMlp)
+    assert (group.mixer.qk_norm, group.mixer.rope, group.ffn.gated) == ("undecided", None, None)
+    assert group.mixer.rope_undecided
+    assert architecture.hidden_norm == "rmsnorm"
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{"layer_norm_eps": 1e-5}, {"layer_norm_epsilon": 1e-5}, {"norm_eps": 1e-5}, {},
+     {"norm_type": "low_precision_layernorm", "rms_norm_eps": 1e-5}],
+)  # fmt: skip
+def test_only_a_field_of_an_rms_norm_says_rms_norm(fields: dict[str, Any]) -> None:
+    config = {k: v for k, v in BASE.items() if k != "rms_norm_eps"}
+    assert read_architecture({**config, **fields}).hidden_norm == "undecided"

@@ -2,16 +2,21 @@
 #   make demo       set up and run the program on a small synthetic workspace
 #   make test       set up and run the tests            (ARGS="-k merge" chooses)
 #   make lint       formatting, lint rules, types
+#   make lint-action  likewise the action, its workflows, image and scripts (part of make lint)
+#   make image      build the action's image without a Docker engine (Debian, root)
+#   make image-test run it like the Actions runner does
 #   make format     put the formatting right
 #   make config-classes  write docs/config-classes.md anew
+#   make bench      measure; DISCOVER_MODELS_WORKSPACE names a real workspace
 #   make workspace  bring the real repositories into WORKSPACE (default tmp)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format config-classes workspace sync
+.PHONY: help demo test lint lint-action image image-test format config-classes bench workspace sync
 
 PYTHON ?= python3
 WORKSPACE ?= tmp
 ARGS ?=
+IMAGE ?= localhost/discover-models:test
 
 # uv from the PATH, else this version of it in .uv/.
 UV_VERSION := 0.13.9
@@ -31,12 +36,30 @@ demo: sync
 	@$(RUN) discover-models --demo
 
 test: sync
+	@$(RUN) python scripts/get_emulator.py || echo "Tests that talk to GitHub's emulator are skipped."
 	$(RUN) pytest $(ARGS)
 
-lint: sync
+lint: sync lint-action
 	$(RUN) ruff format --check .
 	$(RUN) ruff check .
 	$(RUN) pyright
+
+# yamllint's rules are in .yamllint.yml; exceptions of the others stand beside their reasons.
+lint-action: sync
+	UV="$(UV)" scripts/export_requirements.sh --check
+	$(RUN) check-jsonschema --quiet --builtin-schema vendor.github-actions action.yml
+	$(RUN) check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(RUN) check-jsonschema --quiet --builtin-schema vendor.dependabot .github/dependabot.yml
+	$(RUN) zizmor --quiet --offline --no-progress .
+	$(RUN) yamllint --strict action.yml .github
+	$(RUN) hadolint Dockerfile
+	$(RUN) shellcheck --external-sources scripts/*.sh .ci/run
+
+image:
+	scripts/build_image.sh $(IMAGE)
+
+image-test: image sync
+	DISCOVER_MODELS_IMAGE=$(IMAGE) $(RUN) pytest tests/image
 
 format: sync
 	$(RUN) ruff format .
@@ -44,6 +67,9 @@ format: sync
 
 config-classes: sync
 	$(RUN) python scripts/generate_sample_table.py
+
+bench: sync
+	@$(RUN) python bench/bench.py
 
 workspace:
 	@scripts/bring_workspace.sh "$(WORKSPACE)" sglang "$(SGLANG)"

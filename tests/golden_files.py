@@ -17,7 +17,7 @@ CONFIGS = HERE / "configs"
 GOLDEN = {
     golden["model"]: golden
     for golden in (yaml.safe_load(file.read_text()) for file in sorted(HERE.glob("golden/*.yaml")))
-    if (CONFIGS / golden["model"]).is_dir()
+    if "model" in golden and (CONFIGS / golden["model"]).is_dir()
 }
 """By repository id; without the one whose configuration is too large to keep here."""
 

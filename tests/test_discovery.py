@@ -15,6 +15,7 @@ from discover_models.discovery import (
 from discover_models.domain.candidate import Candidate, ModelKernels, RepositoryHint
 from discover_models.domain.kernel import Axis, RequiredKernel
 from discover_models.sources.novelties import NewClass
+from golden_files import required
 
 
 def new(name: str, file: str = "x.py", *, pooled: bool = False) -> NewClass:
@@ -210,10 +211,18 @@ def test_a_known_group_is_never_split_or_renamed() -> None:
 
 
 def test_kernels_apart_from_quantisation() -> None:
+    def keys(repo_id: str) -> frozenset[str]:
+        return kernel_keys(required(repo_id, [1], [1]).kernels)
+
+    plain = keys("Qwen/Qwen3-235B-A22B")
+    assert keys("nvidia/Qwen3-235B-A22B-NVFP4") == plain
+    assert keys("Qwen/Qwen3-30B-A3B") != plain
+
+
+def test_experts_of_another_number_are_other_kernels() -> None:
     def moe(name: str, experts: int) -> RequiredKernel:
-        axes = {"e": Axis(value=experts, expression="e")}
+        axes = {"num_local_experts": Axis(value=experts, expression="experts")}
         return RequiredKernel(definition_name=name, op_type="moe", spec=name, axes=axes)
 
-    norm = RequiredKernel(definition_name="rmsnorm_h1", op_type="rmsnorm", spec="rmsnorm", axes={})
-    assert kernel_keys([norm, moe("moe_fp8_e8", 8)]) == kernel_keys([moe("moe_fp4_e8", 8), norm])
+    assert kernel_keys([moe("moe_fp8_e8", 8)]) == kernel_keys([moe("moe_fp4_e8", 8)])
     assert kernel_keys([moe("moe_fp8_e8", 8)]) != kernel_keys([moe("moe_fp8_e4", 4)])

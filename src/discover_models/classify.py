@@ -31,6 +31,10 @@ class FlashInfer(Protocol):
         """Raises SourceError where that could not be looked up."""
         ...
 
+    def aliases(self, api: str, names: Iterable[str]) -> tuple[str, ...]:
+        """Those of the dotted names that mean the same object as `api`."""
+        ...
+
     def cites(self, path: str, text: str) -> Evidence | None:
         """The line of a file that contains the text, or that none does; None without the file."""
         ...
@@ -42,6 +46,10 @@ class FlashInfer(Protocol):
 
 class Sglang(Protocol):
     """What the verdicts ask of SGLang's index."""
+
+    def used_names(self) -> tuple[str, ...]:
+        """Every dotted FlashInfer name that is used."""
+        ...
 
     def calls(self, api: str, aliases: Iterable[str] = ()) -> CallLookup:
         """Raises SourceError where that could not be looked up."""
@@ -126,7 +134,7 @@ def tagged_only(
             matched_name=definition.name,
             workloads=definition.has_workloads,
             evidence=dataset.evidence(definition),
-            notes=("the dataset tags it with this model; no formula yields it",),
+            notes=("from the dataset's tag; no formula yields it",),
         )
         for definition in definitions
         if definition.name not in names
@@ -186,7 +194,7 @@ def _new(kernel: RequiredKernel, sources: Sources, dataset: DatasetIndex) -> Cla
     values = _values(kernel)
     names = (kernel.definition_name, *(dump.name.format(**values) for dump in spec.dumps))
     flashinfer = _flashinfer(spec, values, sources.flashinfer)
-    sglang = _sglang(spec, flashinfer, sources.sglang)
+    sglang = _sglang(spec, flashinfer, sources)
     return ClassifiedKernel(
         required=kernel,
         phase1_status="new",
@@ -218,29 +226,44 @@ def _flashinfer(
         return _not_found(spec, evidence, errors)
     refusal = _shape(spec, values, index)
     missing = _lacks(spec, index)
+    status = "fi_missing" if missing.missing else refusal.status
+    traced = _traced(spec, found, errors) if status == "fi_supported" else _Trace()
     return _FiVerdict(
-        status="fi_missing" if missing.notes else refusal.status,
-        trace_template=found[0].trace_template
-        if refusal.status == "fi_supported" and not missing.notes
-        else None,
+        status=status,
+        trace_template=traced.template,
         evidence=(*evidence, *missing.evidence, *refusal.evidence),
-        notes=(*missing.notes, *refusal.notes),
+        notes=(*missing.notes, *refusal.notes, *traced.notes),
         tests=tuple(test for lookup in found for test in lookup.tests),
         apis=tuple(lookup.api for lookup in found),
     )
 
 
+@dataclass(frozen=True)
+class _Trace:
+    template: bool | None = None
+    notes: tuple[str, ...] = ()
+
+
+def _traced(
+    spec: KernelSpec, found: tuple[ApiLookup, ...], errors: Mapping[str, SourceError]
+) -> _Trace:
+    """Whether the dataset's tagged API, the first, has a template; another one's if it is gone."""
+    if spec.apis[0] in errors:
+        return _Trace(notes=(_trace_undecided(errors[spec.apis[0]]),))
+    return _Trace(found[0].trace_template)
+
+
 def _not_found(
-    spec: KernelSpec, evidence: tuple[Evidence, ...], errors: list[SourceError]
+    spec: KernelSpec, evidence: tuple[Evidence, ...], errors: Mapping[str, SourceError]
 ) -> _FiVerdict:
     if spec.always_supported:
         traced = None if errors else False
-        notes = (_trace_undecided(errors[0]),) if errors else ()
+        notes = tuple(map(_trace_undecided, errors.values()))
         return _FiVerdict(
             status="fi_supported", trace_template=traced, evidence=evidence, notes=notes
         )
     if errors:
-        reasons = tuple(f"fi_status undecided: {error}" for error in errors)
+        reasons = tuple(f"fi_status undecided: {error}" for error in errors.values())
         return _FiVerdict(evidence=evidence, notes=reasons)
     return _FiVerdict(status="fi_missing", evidence=evidence)
 
@@ -249,27 +272,37 @@ def _trace_undecided(error: SourceError) -> str:
     return f"fi_trace_template undecided: {error}"
 
 
-def _lookups(spec: KernelSpec, index: FlashInfer) -> tuple[list[ApiLookup], list[SourceError]]:
+def _lookups(spec: KernelSpec, index: FlashInfer) -> tuple[list[ApiLookup], dict[str, SourceError]]:
+    """What was found of each API, and by API what could not be looked up."""
     lookups: list[ApiLookup] = []
-    errors: list[SourceError] = []
+    errors: dict[str, SourceError] = {}
     for api in spec.apis:
         try:
             lookups.append(index.find(api, template_hint=spec.traced_as or None))
         except SourceError as error:
-            errors.append(error)
+            errors[api] = error
     return lookups, errors
 
 
-def _lacks(spec: KernelSpec, index: FlashInfer) -> _Verdict:
+@dataclass(frozen=True)
+class _Lack(_Verdict):
+    missing: bool = False
+
+
+def _lacks(spec: KernelSpec, index: FlashInfer) -> _Lack:
     """What the API needs besides itself, for example a routing method, and is not there."""
     if spec.requires is None:
-        return _Verdict()
+        return _Lack()
     file, text = spec.requires
     cited = index.cites(file, text)
-    if cited is None or cited.found:
-        return _Verdict(evidence=(cited,) if cited is not None else ())
+    if cited is None:
+        return _Lack(
+            notes=(f"not checked: {file}, which would have {text.strip(' =')!r}, is not there",)
+        )
+    if cited.found:
+        return _Lack(evidence=(cited,))
     note = f"{file} has no {text.strip(' =')!r}: this FlashInfer lacks it"
-    return _Verdict(evidence=(cited,), notes=(note,))
+    return _Lack(evidence=(cited,), notes=(note,), missing=True)
 
 
 def _shape(spec: KernelSpec, values: Mapping[str, int], index: FlashInfer) -> _FiVerdict:
@@ -312,7 +345,7 @@ def _path(path: CodePath, values: Mapping[str, int], index: FlashInfer) -> _Path
     for limit in path.limits:
         cited = index.cites(limit.file, limit.text)
         if cited is None or not cited.found:
-            unchecked = f"{limit.file} of this checkout does not state it as {limit.version} does"
+            unchecked = f"its limit as of {limit.version} is not found in {limit.file}"
             continue
         value = limit.measure(values)
         if not _accepts(limit, value, index):
@@ -330,14 +363,15 @@ def _accepts(limit: Limit, value: int, index: FlashInfer) -> bool:
     return value in {int(number) for number in listed if re.fullmatch(r"\d{1,9}", number)}
 
 
-def _sglang(spec: KernelSpec, flashinfer: _FiVerdict, index: Sglang | SourceError) -> _SglVerdict:
+def _sglang(spec: KernelSpec, flashinfer: _FiVerdict, sources: Sources) -> _SglVerdict:
+    index = sources.sglang
     if flashinfer.status == "fi_missing":
         return _SglVerdict(status="n/a")
     if isinstance(index, SourceError):
         return _SglVerdict(notes=(f"sgl_status undecided: {index}",))
     if flashinfer.status is None:
         return _SglVerdict(notes=("sgl_status undecided: it rests on fi_status",))
-    lookups, errors = _calls(spec, flashinfer.apis, index)
+    lookups, errors = _calls(spec, flashinfer.apis, index, sources.flashinfer)
     used = tuple(lookup for lookup in lookups if lookup.used)
     if errors and not used:
         return _SglVerdict(notes=tuple(f"sgl_status undecided: {error}" for error in errors))
@@ -349,13 +383,20 @@ def _sglang(spec: KernelSpec, flashinfer: _FiVerdict, index: Sglang | SourceErro
 
 
 def _calls(
-    spec: KernelSpec, apis: tuple[str, ...], index: Sglang
+    spec: KernelSpec, apis: tuple[str, ...], index: Sglang, flashinfer: FlashInfer | SourceError
 ) -> tuple[list[CallLookup], list[SourceError]]:
     lookups: list[CallLookup] = []
     errors: list[SourceError] = []
     for api in ("",) if spec.always_supported else apis:
         try:
-            lookups.append(index.calls(api) if api else index.linear_layer())
+            lookups.append(_call(api, index, flashinfer) if api else index.linear_layer())
         except SourceError as error:
             errors.append(error)
     return lookups, errors
+
+
+def _call(api: str, index: Sglang, flashinfer: FlashInfer | SourceError) -> CallLookup:
+    """Also by the other names that FlashInfer gives the same object."""
+    if isinstance(flashinfer, SourceError):
+        return index.calls(api)
+    return index.calls(api, flashinfer.aliases(api, index.used_names()))

@@ -1,21 +1,32 @@
 """The command line: turns arguments into a `RunOptions`, and an outcome into an exit code."""
 
+from __future__ import annotations
+
 import os
 import sys
-import tempfile
-import traceback
-from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
-from importlib import metadata
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from discover_models.domain.kernel import Deferred, Inventory
 from discover_models.errors import DiscoverError, UsageError
 from discover_models.progress import Progress
-from discover_models.settings import ModelRequest, OutputFormat, RunOptions, WantedOutput
+from discover_models.settings import (
+    AuditFormat,
+    ModelRequest,
+    OutputFormat,
+    RunOptions,
+    WantedOutput,
+    cache_folder,
+)
+
+if TYPE_CHECKING:  # the command line answers --help without them
+    from datetime import datetime
+
+    from discover_models.audit.findings import Report
+    from discover_models.pipeline import RunResult
 
 app = typer.Typer(
     add_completion=True,
@@ -23,6 +34,10 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+# The base of what a wrong command line raises. Typer brings its own click or, in older versions,
+# imports one, so that its module can't be named here.
+_CommandLineError = cast("type[typer.BadParameter]", typer.BadParameter.__mro__[2])
 
 EXIT_FAILED = 1
 EXIT_USAGE = 2
@@ -36,12 +51,14 @@ _RESULT = "What to do with the result"
 
 Tp = Annotated[
     list[int] | None,
-    typer.Option(min=1, help="Tensor parallel size, in place of the cookbook's. Repeatable.",
+    typer.Option(metavar="N", min=1,
+                 help="Tensor parallel size, in place of the cookbook's. Repeatable.",
                  rich_help_panel=_MODEL),
 ]  # fmt: skip
 Ep = Annotated[
     list[int] | None,
-    typer.Option(min=1, help="Expert parallel size, in place of the cookbook's. Repeatable.",
+    typer.Option(metavar="N", min=1,
+                 help="Expert parallel size, in place of the cookbook's. Repeatable.",
                  rich_help_panel=_MODEL),
 ]  # fmt: skip
 HfRepoId = Annotated[
@@ -64,6 +81,12 @@ Configs = Annotated[
     typer.Option(metavar="DIR", rich_help_panel=_SOURCES,
                  help="Folder of ORG/MODEL/config.json, looked up before the Hub."),
 ]  # fmt: skip
+CacheDir = Annotated[
+    str,
+    typer.Option(metavar="DIR", rich_help_panel=_SOURCES, envvar="DISCOVER_MODELS_CACHE",
+                 help="Where what was read of the repositories is kept for the next run; 'none'"
+                      " to keep nothing.  [default: discover-models in the user's cache folder]"),
+]  # fmt: skip
 SourceUrls = Annotated[
     list[str] | None,
     typer.Option("--source", metavar="NAME=URL[@REVISION]", rich_help_panel=_SOURCES,
@@ -73,6 +96,8 @@ SourceUrls = Annotated[
 
 def _version(wanted: bool) -> None:
     if wanted:
+        from importlib import metadata
+
         print(metadata.version("discover-models"))
         raise typer.Exit
 
@@ -85,12 +110,20 @@ def inventory(
     hf_repo_id: HfRepoId = "",
     models: Annotated[Path | None, typer.Option(metavar="FILE", rich_help_panel=_MODEL,
         help="Many models: one '[SLUG] ORG/MODEL' a line.")] = None,
+    discover: Annotated[bool, typer.Option("--discover", rich_help_panel=_MODEL,
+        help="Find new models in SGLang and the cookbooks.")] = False,
+    since: Annotated[str, typer.Option(metavar="WHEN", rich_help_panel=_MODEL,
+        help="How far back --discover looks: an age or a date (00:00 UTC).")] = "30 days ago",
     tp: Tp = None,
     ep: Ep = None,
     workspace: WorkspaceDir = Path("tmp"),
     offline: Offline = False,
     configs: Configs = None,
+    coverage_doc: Annotated[Path, typer.Option(metavar="FILE", rich_help_panel=_SOURCES,
+        help="Coverage document whose models --discover leaves out.")] = Path(
+            "docs/model_coverage.mdx"),
     source: SourceUrls = None,
+    cache_dir: CacheDir = "",
     demo: Annotated[bool, typer.Option("--demo", rich_help_panel=_SOURCES,
         help="Run on a small synthetic workspace inside the package.")] = False,
     manifest: Annotated[str, typer.Option(metavar="FILE", rich_help_panel=_RESULT,
@@ -112,7 +145,10 @@ def inventory(
     if context.invoked_subcommand is not None:
         return
     options = RunOptions(
-        models=_requests(model_name, hf_repo_id, models, demo=demo),
+        models=_requests(model_name, hf_repo_id, models, none_needed=demo or discover),
+        discover=discover,
+        since=_moment(since) if discover else None,
+        coverage_doc=coverage_doc,
         manifest=manifest,
         manifest_dir=manifest_dir,
         refresh=refresh,
@@ -122,6 +158,7 @@ def inventory(
         sources=tuple(source or ()),
         offline=offline,
         configs=configs,
+        cache_dir=cache_folder(cache_dir),
         hub_endpoint=os.environ.get("HF_ENDPOINT"),
         hub_token=os.environ.get("HF_TOKEN"),
     )
@@ -132,7 +169,7 @@ def inventory(
         _inventory(options, wanted)
 
 
-@app.command()
+@app.command(short_help="Print the chain of one verdict.")
 def explain(
     model_name: Annotated[str, typer.Argument(metavar="SLUG", help="Short name of the model.")],
     definition: Annotated[str, typer.Argument(metavar="DEFINITION",
@@ -144,8 +181,10 @@ def explain(
     offline: Offline = False,
     configs: Configs = None,
     source: SourceUrls = None,
+    cache_dir: CacheDir = "",
 ) -> None:  # fmt: skip
     """The chain of one verdict, from the configuration's field to SGLang's call."""
+    from discover_models import outputs
     from discover_models.render import render_explain
 
     options = RunOptions(
@@ -156,17 +195,106 @@ def explain(
         sources=tuple(source or ()),
         offline=offline,
         configs=configs,
+        cache_dir=cache_folder(cache_dir),
         hub_endpoint=os.environ.get("HF_ENDPOINT"),
         hub_token=os.environ.get("HF_TOKEN"),
     )
-    inventories, deferred, _ = _run(options)
-    if deferred:
-        raise DiscoverError(deferred[0].message)
-    print(render_explain(inventories[0], definition), end="")
+    result = _run(options)
+    if result.deferred:
+        raise DiscoverError(result.deferred[0].message)
+    outputs.put(render_explain(result.inventories[0], definition), None)
+
+
+@app.command(short_help="Publish manifests as issues.")
+def publish(
+    manifest_dir: Annotated[Path, typer.Option("--manifests", metavar="DIR",
+        help="Folder with the manifests (*.json) to publish.")],
+    repository: Annotated[str, typer.Option(metavar="OWNER/REPO",
+        help="Where the issues and the state branch are kept.")],
+    dry_run: Annotated[bool, typer.Option("--dry-run",
+        help="Show what would change, and change nothing.")] = False,
+    bot_login: Annotated[str, typer.Option(metavar="LOGIN",
+        help="Account that the token belongs to.")] = "github-actions[bot]",
+    config: Annotated[str, typer.Option(metavar="PATH",
+        help="The configuration file on the default branch.")] = ".github/discover-models.yml",
+    max_new_issues: Annotated[int, typer.Option(min=0, metavar="N",
+        help="Tracking issues that may be opened within 24 hours.")] = 10,
+) -> None:  # fmt: skip
+    """Publish manifests as issues. The token is read from GITHUB_TOKEN."""
+    from discover_models.publishing import publish_folder
+    from discover_models.render.escape import plain
+
+    report = publish_folder(
+        manifest_dir,
+        repository,
+        os.environ,
+        dry_run=dry_run,
+        bot_login=bot_login,
+        config_file=config,
+        max_new_issues=max_new_issues,
+    )
+    for line in report.lines():
+        print(plain(f"would {line}" if dry_run else line))
+    if report.saved is not None and not report.saved.stored and not dry_run:
+        print(plain(f"warning: the state was not stored: {report.saved.reason}"), file=sys.stderr)
+    if report.errors:
+        raise DiscoverError(f"publishing is incomplete: {len(report.errors)} changes failed")
+
+
+@app.command(short_help="Check the coverage document.")
+def audit(
+    coverage_doc: Annotated[Path, typer.Option(metavar="FILE",
+        help="The coverage document.")] = Path("docs/model_coverage.mdx"),
+    complete_dataset: Annotated[bool, typer.Option("--complete-dataset",
+        help="The dataset is all there is: what has no workloads there has none.")] = False,
+    workspace: WorkspaceDir = Path("tmp"),
+    offline: Offline = False,
+    configs: Configs = None,
+    source: SourceUrls = None,
+    format: Annotated[AuditFormat, typer.Option(rich_help_panel=_RESULT,
+        help="For people, for programs, or as annotations on a pull request.")] = "text",
+    patch: Annotated[Path | None, typer.Option(metavar="FILE", rich_help_panel=_RESULT,
+        help="Write what 'git apply' needs to put the mistakes right; empty without any.")] = None,
+) -> None:  # fmt: skip
+    """Check the coverage document; exit code 1 when something is wrong in it."""
+    from discover_models.audit.run import run_audit
+
+    if patch is not None and not patch.absolute().parent.is_dir():
+        raise UsageError(f"--patch: the folder {patch.parent} is not there")
+    options = RunOptions(
+        coverage_doc=coverage_doc,
+        workspace=workspace,
+        sources=tuple(source or ()),
+        offline=offline,
+        configs=configs,
+        hub_endpoint=os.environ.get("HF_ENDPOINT"),
+        hub_token=os.environ.get("HF_TOKEN"),
+    )
+    progress = Progress(sys.stderr)
+    result = run_audit(options, progress.say, complete=complete_dataset)
+    progress.done()
+    for warning in result.warnings:
+        print(f"warning: {warning}", file=sys.stderr)
+    if patch is not None:
+        patch.write_bytes(result.patch.encode("utf-8"))
+    sys.stdout.write(_audit_text(result.report, format))
+    if result.report.findings:
+        raise typer.Exit(EXIT_FAILED)
+
+
+def _audit_text(report: Report, format: AuditFormat) -> str:
+    from discover_models.render import audit
+
+    render = {
+        "text": audit.render_audit_text,
+        "json": audit.render_audit_json,
+        "github": audit.render_audit_github,
+    }
+    return render[format](report)
 
 
 def _requests(
-    model_name: str, hf_repo_id: str, models: Path | None, *, demo: bool
+    model_name: str, hf_repo_id: str, models: Path | None, *, none_needed: bool
 ) -> tuple[ModelRequest, ...]:
     """The models that were asked for; exactly one way of asking."""
     if models is not None and (model_name or hf_repo_id):
@@ -175,9 +303,19 @@ def _requests(
         return _model_list(models)
     if model_name or hf_repo_id:
         return (ModelRequest(slug=model_name, hf_repo_id=hf_repo_id),)
-    if demo:
+    if none_needed:
         return ()
-    raise UsageError("say which model: --model-name, --hf-repo-id, --models or --demo (see --help)")
+    raise UsageError(
+        "say which model: --model-name, --hf-repo-id, --models, --discover or --demo (see --help)"
+    )
+
+
+def _moment(since: str) -> datetime:
+    from datetime import UTC, datetime
+
+    from discover_models.sources.since import parse_since
+
+    return parse_since(since, datetime.now(UTC))
 
 
 def _model_list(path: Path) -> tuple[ModelRequest, ...]:
@@ -200,121 +338,96 @@ def _model_list(path: Path) -> tuple[ModelRequest, ...]:
 
 
 def _demo(options: RunOptions, wanted: WantedOutput) -> None:
+    import tempfile
+
     from discover_models import demo
 
     with tempfile.TemporaryDirectory(prefix="discover-models-demo-") as folder:
         print(demo.NOTICE, file=sys.stderr)
         everything = tuple(ModelRequest(hf_repo_id=repo_id) for repo_id in demo.MODELS)
-        synthetic = {
-            "workspace": demo.prepare(Path(folder)),
-            "configs": demo.CONFIGS,
-            "offline": True,
-            "models": options.models or everything,
-        }
-        _inventory(options.model_copy(update=synthetic), wanted)
+        synthetic = replace(
+            options,
+            workspace=demo.prepare(Path(folder)),
+            configs=demo.CONFIGS,
+            offline=True,
+            cache_dir=None,
+            models=options.models or everything,
+        )
+        _inventory(synthetic, wanted)
 
 
 def _inventory(options: RunOptions, wanted: WantedOutput) -> None:
-    if options.manifest and "{model_slug}" not in options.manifest and len(options.models) > 1:
-        raise UsageError(
-            f"--manifest {options.manifest} is one file for {len(options.models)} models: put"
-            " {model_slug} into it, or use --manifest-dir"
-        )
-    if wanted.output is not None and not wanted.output.absolute().parent.is_dir():
-        raise UsageError(f"--output: the folder {wanted.output.parent} is not there")
-    inventories, deferred, origins = _run(options)
-    _write_manifests(inventories, options)
-    _report(inventories, deferred, origins, wanted)
-    for model in deferred:
+    from datetime import UTC, datetime
+
+    from discover_models import outputs
+
+    several = options.discover or len(options.models) > 1
+    outputs.check_outputs(options, wanted, several=several)
+    result = _run(options)
+    written, failed = outputs.write_manifests(result.inventories, options, datetime.now(UTC))
+    result = replace(result, inventories=written, deferred=(*result.deferred, *failed))
+    outputs.put(_rendered(result, wanted.format), wanted.output)
+    for model in result.deferred:
         print(f"{model.model_slug}: {model.message}", file=sys.stderr)
-    if deferred and len(options.models) == 1:
+    if result.deferred and not several:
         raise typer.Exit(EXIT_FAILED)
-    if deferred and wanted.strict:
+    if result.deferred and wanted.strict:
         raise typer.Exit(EXIT_SOME_FAILED)
 
 
-def _run(
-    options: RunOptions,
-) -> tuple[tuple[Inventory, ...], tuple[Deferred, ...], dict[str, str]]:
+def _run(options: RunOptions) -> RunResult:
     from discover_models.pipeline import run
 
     progress = Progress(sys.stderr)
-    result = run(options, progress.say)
-    progress.done()
+    try:
+        result = run(options, progress.say)
+    finally:
+        progress.done()
     for warning in result.warnings:
         print(f"warning: {warning}", file=sys.stderr)
-    return result.inventories, result.deferred, dict(result.origins)
+    return result
 
 
-def _write_manifests(inventories: Sequence[Inventory], options: RunOptions) -> None:
-    from discover_models import manifests
-    from discover_models.domain.manifest import from_inventory
-    from discover_models.resolve import manifest_paths
-
-    now = datetime.now(UTC)
-    for item in inventories:
-        new = from_inventory(item, now.date())
-        for path in manifest_paths(item.model_slug, options, date=now.strftime("%Y%m%d")):
-            manifests.update(path, new, refresh=options.refresh, failed=item.source_errors)
-
-
-def _report(
-    inventories: Sequence[Inventory],
-    deferred: Sequence[Deferred],
-    origins: dict[str, str],
-    wanted: WantedOutput,
-) -> None:
+def _rendered(result: RunResult, format: OutputFormat) -> str:
     from discover_models import render
 
-    if wanted.format == "json":
-        text = render.render_json(inventories, deferred)
-    elif wanted.format == "markdown":
-        text = render.render_markdown(inventories, deferred, origins=origins)
-    else:
-        text = render.render_text(inventories, deferred)
-    if wanted.output is None:
-        sys.stdout.write(text)
-    else:
-        wanted.output.write_text(text, "utf-8")
+    models = (result.inventories, result.deferred)
+    found = result.discovery
+    if format == "json":
+        return render.render_json(*models, discovery=found)
+    if format == "markdown":
+        new = render.render_discovery_markdown(found, origins=result.origins) if found else ""
+        return new + render.render_markdown(*models, origins=result.origins)
+    return (render.render_discovery_text(found) if found else "") + render.render_text(*models)
 
 
 def main() -> None:
     """Run the command; the one place that turns errors into exit codes."""
-    sys.exit(_guarded(lambda: app(standalone_mode=False)))
+    sys.exit(_guarded(app))
 
 
 def _guarded(command: Callable[[], object]) -> int:
     """The exit code: expected errors are one sentence, everything else is a bug with its trace."""
-    import click
-
     try:
-        code = command()
-        return code if isinstance(code, int) else 0
+        command()
+    except SystemExit as stop:  # --help, a wrong option, an exit code of ours, Ctrl-C
+        return stop.code if isinstance(stop.code, int) else EXIT_BUG
     except UsageError as error:
         return _say(error, EXIT_USAGE)
     except DiscoverError as error:
         return _say(error, EXIT_FAILED)
-    except click.exceptions.Exit as stop:
-        return stop.exit_code
-    except click.ClickException as error:
-        error.show()
-        return error.exit_code
-    except (KeyboardInterrupt, click.Abort):
+    except KeyboardInterrupt:
         return EXIT_INTERRUPTED
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
     except Exception:
+        import traceback
+
         traceback.print_exc()
         print("This is a bug in discover-models; please report it with the lines above.",
               file=sys.stderr)  # fmt: skip
         return EXIT_BUG
+    return 0
 
 
 def _say(error: DiscoverError, code: int) -> int:
     print(f"discover-models: {error}", file=sys.stderr)
     return code
-
-
-if __name__ == "__main__":
-    main()

@@ -99,19 +99,22 @@ def discover(
     titles: Sequence[str],
     compared: Mapping[str, ComparedWith],
     errors: Mapping[str, str] | None = None,
+    tracked_as: Mapping[str, str] | None = None,
 ) -> Discovery:
     """Everything new, Day-0 first, then the cookbook, then SGLang's own pages.
 
     `titles` are those of the coverage document's Summary table: what they mean is left out and
-    counted. `errors` are sources that could not be read. A model that several places list
+    counted, and so is what `tracked_as` (titles by repository in lower case) names. `errors` are
+    sources that could not be read. A model that several places list
     stands once, with the evidence of all.
     """
+    aliases = tracked_as or {}
     commits: dict[str, str] = {name: comparison.head for name, comparison in compared.items()}
     found: dict[str, Candidate] = {}
     skipped: list[SkippedCandidate] = []
     tracked: dict[str, TrackedCandidate] = {}
     for item in _items(registrations, models, pages, commits):
-        title = tracked_title(item.hf_repo_id or "", titles) if item.hf_repo_id else None
+        title = _title(item.hf_repo_id, titles, aliases)
         if isinstance(item, _Skip):
             skipped.append(item.value)
         elif title is not None:
@@ -128,6 +131,34 @@ def discover(
         compared=dict(compared),
         errors={**(errors or {}), **registrations.errors, **models.errors},
     )
+
+
+def settle(
+    found: Discovery,
+    resolved: Iterable[Candidate],
+    titles: Sequence[str],
+    tracked_as: Mapping[str, str],
+) -> Discovery:
+    """The discovery with its candidates resolved: now known ones may be tracked, or one model."""
+    candidates: dict[str, Candidate] = {}
+    tracked = {item.name: item for item in found.tracked}
+    for item in resolved:
+        repo_id = item.hf_repo_id
+        title = _title(repo_id, titles, tracked_as)
+        if repo_id and title is not None:
+            tracked[repo_id] = TrackedCandidate(name=repo_id, title=title)
+            continue
+        key = (repo_id or f"{item.origin} {item.name}").casefold()
+        candidates[key] = _merged(candidates[key], item) if key in candidates else item
+    update = {"candidates": tuple(candidates.values()), "tracked": tuple(tracked.values())}
+    return found.model_copy(update=update)
+
+
+def _title(repo_id: str | None, titles: Sequence[str], aliases: Mapping[str, str]) -> str | None:
+    """The title that a repository is tracked under, if it is."""
+    if not repo_id:
+        return None
+    return aliases.get(repo_id.casefold()) or tracked_title(repo_id, titles)
 
 
 class _Skip:
@@ -301,11 +332,13 @@ def resolve(candidate: Candidate, confirm: Confirm, registered: Iterable[str]) -
     """
     wanted = {candidate.name} if candidate.origin == "day0" else set(registered)
     tried: list[str] = []
+    read = False
     for tier in _TIERS:
         agreeing: list[str] = []
         for repo_id in dict.fromkeys(h.repo_id for h in candidate.hints if h.source == tier):
             config = confirm(repo_id)
             tried.append(repo_id)
+            read = read or config is not None
             if config is not None and _agrees(config, wanted):
                 agreeing.append(repo_id)
         models = _distinct_models(agreeing)
@@ -315,7 +348,8 @@ def resolve(candidate: Candidate, confirm: Confirm, registered: Iterable[str]) -
             return _unresolved(candidate, f"ambiguous: {', '.join(models)}")
     if not tried:
         return _unresolved(candidate, "nothing names a repository")
-    return _unresolved(candidate, f"no configuration agrees; tried {', '.join(tried)}")
+    why = "no configuration agrees" if read else "no configuration could be read"
+    return _unresolved(candidate, f"{why}; tried {', '.join(dict.fromkeys(tried))}")
 
 
 def _unresolved(candidate: Candidate, why: str) -> Candidate:
@@ -354,8 +388,9 @@ def kernel_keys(kernels: Iterable[RequiredKernel]) -> frozenset[str]:
 def _kernel_key(kernel: RequiredKernel) -> str:
     if kernel.op_type != "moe":
         return kernel.definition_name
-    sizes = ",".join(f"{name}={axis.value}" for name, axis in sorted(kernel.axes.items()))
-    return f"moe {sizes}"
+    axes = {name: axis.value for name, axis in kernel.axes.items()}
+    experts = axes.get("num_local_experts", axes.get("num_experts"))
+    return f"moe top {axes.get('top_k')} of {experts}, hidden {axes.get('hidden_size')}"
 
 
 def group_variants(

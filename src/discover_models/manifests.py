@@ -16,7 +16,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
 
-from filelock import FileLock, Timeout
 from pydantic import ValidationError
 
 from discover_models.domain.manifest import Manifest, Open
@@ -91,6 +90,8 @@ def update(
 @contextmanager
 def _locked(path: Path) -> Generator[Path]:
     """The file that `path` stands for (links resolved), while nobody else may write it."""
+    from filelock import FileLock, Timeout  # late: it brings asyncio, and reading needs no lock
+
     target = path.resolve()
     try:
         target.parent.mkdir(parents=True, exist_ok=True)

@@ -168,6 +168,8 @@ def _as_far_as_read(new: Manifest, old: Manifest, unread: frozenset[str]) -> Man
     """The fields beside `kernels`, those of unread sources from `old`."""
     variants = _paired((*old.variants, *new.variants))
     seen = _with(new, variants=variants) if variants else new
+    if old.group and old.hf_repo_id.casefold() == new.hf_repo_id.casefold():
+        seen = _with(seen, group=old.group)
     if not unread:
         return seen
     failed = {name.replace("-", "_") for name in unread}

@@ -1,5 +1,6 @@
 """What a long run is doing, on standard error."""
 
+import shutil
 import sys
 from threading import Lock
 from typing import TextIO
@@ -17,7 +18,9 @@ class Progress:
         """Show what is being done now; any thread may call it."""
         with self._lock:
             if self._rewrites:
-                self._stream.write(f"\r\x1b[2K{text}")
+                # A longer line would wrap, and only its last part could be rewritten.
+                width = shutil.get_terminal_size().columns - 1
+                self._stream.write(f"\r\x1b[2K{text[:width]}")
             else:
                 self._stream.write(f"{text}\n")
             self._stream.flush()

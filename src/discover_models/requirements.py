@@ -40,10 +40,12 @@ def requirements(architecture: Architecture, parallelism: Iterable[Parallelism])
         reason = refusal(architecture, sizes)
         if reason:
             refused.append(f"{describe(sizes)} ({sizes.source}): {reason}")
-            continue
-        for item in _needs(architecture, sizes):
+        # What no size changes is needed all the same.
+        for item in _needs(architecture, Parallelism() if reason else sizes):
             if isinstance(item, Unmapped):
                 unmapped[item] = None
+                continue
+            if reason and item.sharded:
                 continue
             kernel = _required(item, sizes)
             layers.setdefault(kernel.definition_name, set()).update(item.layers or ())
@@ -78,24 +80,24 @@ def refusal(architecture: Architecture, sizes: Parallelism) -> str:
         return f"dp {dp} is larger than tp {sizes.tp}"
     if sizes.tp % dp:
         return f"tp {sizes.tp} is not divisible by dp {dp}"
-    if sizes.ep > sizes.tp or sizes.tp % sizes.ep:
+    if sizes.tp % sizes.ep:
         return f"ep {sizes.ep} does not divide tp {sizes.tp}"
     reasons = (_indivisible(group, sizes) for group in architecture.groups)
     return next(filter(None, reasons), "")
 
 
 def _indivisible(group: LayerGroup, sizes: Parallelism) -> str:
-    for name, dim, replicated in _split_dims(group):
+    for name, dim, replicated in split_dims(group):
         size = sizes.ep if name == "experts" else sizes.attention_tp
         fits = dim.value is None or dim.value % size == 0
-        if not fits and replicated and dim.value is not None and dim.value < size:
+        if not fits and replicated and dim.value is not None:
             fits = size % dim.value == 0
         if not fits:
             return f"{dim.value} {name} can't be split over {size}"
     return ""
 
 
-def _split_dims(group: LayerGroup) -> Iterator[tuple[str, Dim, bool]]:
+def split_dims(group: LayerGroup) -> Iterator[tuple[str, Dim, bool]]:
     """What is split over GPUs: name, size, and whether it is replicated when too small."""
     match group.mixer:
         case GqaAttention() as gqa:

@@ -1,16 +1,24 @@
 """Which repository a model name means."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from discover_models import manifests
-from discover_models.errors import ConfigError, UsageError
+from discover_models.domain.manifest import Manifest
+from discover_models.domain.model_name import plain_slugs
+from discover_models.errors import ConfigError, DiscoverError, ManifestError, UsageError
 from discover_models.settings import ModelRequest, RunOptions
 from discover_models.slugs import check_slug, slug_of
-from discover_models.sources.config_file import check_repo_id
+from discover_models.sources.config_defaults import ConfigDefaults
+from discover_models.sources.config_file import ConfigFile, check_language_model, check_repo_id
 from discover_models.sources.cookbook import Cookbook
-from discover_models.sources.hub import HubClient
+from discover_models.sources.hub_access import Hub
+
+_CONFIRMED_AT_MOST = 8
+"""Hits of one name that are looked into; each costs two or three requests."""
+_NO_MODEL = ("not_a_language_model", "no_configuration", "malformed", "not_found")
+"""Reasons for which a repository is certainly not what was meant."""
 
 
 @dataclass(frozen=True)
@@ -19,7 +27,7 @@ class KnownModels:
 
     cookbook: Cookbook
     configs: Path | None
-    hub: HubClient | None
+    hub: Hub | None
 
 
 def resolve(request: ModelRequest, known: KnownModels, options: RunOptions) -> ModelRequest:
@@ -31,17 +39,17 @@ def resolve(request: ModelRequest, known: KnownModels, options: RunOptions) -> M
     if request.slug:
         check_slug(request.slug)
     if request.hf_repo_id:
-        return request.model_copy(update={"hf_repo_id": check_repo_id(request.hf_repo_id)})
+        return replace(request, hf_repo_id=check_repo_id(request.hf_repo_id))
     for place, candidates in _places(request.slug, known, options):
         found = sorted(set(candidates))
         if len(found) == 1:
-            return request.model_copy(update={"hf_repo_id": found[0]})
+            return replace(request, hf_repo_id=found[0])
         if found:
             raise UsageError(
                 f"{request.slug!r} is the name of several repositories in {place}:"
                 f" {', '.join(found)}; choose one with --hf-repo-id"
             )
-    return request.model_copy(update={"hf_repo_id": _on_the_hub(request.slug, known.hub)})
+    return replace(request, hf_repo_id=_on_the_hub(request.slug, known.hub))
 
 
 def _places(
@@ -72,6 +80,25 @@ def manifest_paths(slug: str, options: RunOptions, *, date: str) -> Iterator[Pat
         yield options.manifest_dir / f"{slug}.json"
 
 
+def known_groups(options: RunOptions, slugs: Iterable[str]) -> dict[str, str]:
+    """The group of each repository that a manifest of this run already has."""
+    paths = {path for slug in slugs for path in manifest_paths(slug, options, date="")}
+    if options.manifest_dir is not None and options.manifest_dir.is_dir():
+        paths.update(options.manifest_dir.glob("*.json"))
+    found = (_loaded(path) for path in sorted(paths) if path.exists())
+    return {
+        manifest.hf_repo_id: manifest.group for manifest in found if manifest and manifest.group
+    }
+
+
+def _loaded(path: Path) -> Manifest | None:
+    """None for a file that can't be used; who writes to it says so."""
+    try:
+        return manifests.load(path)
+    except ManifestError:
+        return None
+
+
 def _from_configs(slug: str, configs: Path | None) -> Iterator[str]:
     if configs is not None and configs.is_dir():
         for folder in configs.glob("*/*"):
@@ -79,8 +106,12 @@ def _from_configs(slug: str, configs: Path | None) -> Iterator[str]:
                 yield f"{folder.parent.name}/{folder.name}"
 
 
-def _on_the_hub(slug: str, hub: HubClient | None) -> str:
-    """The one repository of that name on the Hub; a hit of another name is only suggested."""
+def _on_the_hub(slug: str, hub: Hub | None) -> str:
+    """The one repository of that name on the Hub, else of that name but for tuning and date.
+
+    A hit counts unless its own files say that it is no language model; other names are only
+    suggested.
+    """
     if hub is None:
         raise UsageError(
             f"no manifest, configuration folder or cookbook entry has the name {slug!r};"
@@ -89,14 +120,33 @@ def _on_the_hub(slug: str, hub: HubClient | None) -> str:
     try:
         hits = hub.search(slug)
     except ConfigError as error:
-        raise UsageError(
-            f"{slug!r} can't be looked up on the Hub ({error}); use --hf-repo-id"
+        raise DiscoverError(
+            f"{slug!r} can't be looked up ({error}); say which repository with --hf-repo-id"
         ) from error
     exact = [hit for hit in hits if slug_of(hit) == slug]
-    if len(exact) == 1:
-        return exact[0]
-    suggestions = ", ".join((exact or hits)[:5]) or "none"
+    plain = [hit for hit in hits if slug in plain_slugs(hit) and hit not in exact]
+    for candidates in (exact, plain):
+        files = hub.fetch_many(candidates[:_CONFIRMED_AT_MOST])
+        confirmed = [hit for hit, file in files.items() if _may_be_model(file)]
+        if len(confirmed) == 1:
+            return confirmed[0]
+        if confirmed:
+            raise UsageError(
+                f"{slug!r} is the name of several models on the Hub: {', '.join(confirmed)};"
+                " choose one with --hf-repo-id"
+            )
+    close = f" (the nearest are {', '.join(hits[:5])})" if hits else ""
     raise UsageError(
-        f"the Hub has {len(exact)} repositories named {slug!r}; choose one with --hf-repo-id"
-        f" (candidates: {suggestions})"
+        f"the Hub has no language model named {slug!r}{close}; choose one with --hf-repo-id"
     )
+
+
+def _may_be_model(found: ConfigFile | ConfigError) -> bool:
+    """Whether it is a language model's configuration, or can't be seen (a gated repository)."""
+    if isinstance(found, ConfigError):
+        return found.reason not in _NO_MODEL
+    try:
+        check_language_model(found.config or {}, ConfigDefaults.load())
+    except ConfigError:
+        return False
+    return found.config is not None

@@ -29,11 +29,19 @@ def check_slug(slug: str) -> str:
 
 
 def distinct_slugs(repo_ids: Iterable[str], given: Iterable[str]) -> tuple[str, ...]:
-    """A slug per repository: the given one, else its name; clashing names all carry the owner."""
+    """A slug per repository: the given one, else its name; clashing names all carry the owner.
+
+    Raises:
+        UsageError: two would still be the same, or one could not be a file name.
+    """
     pairs = list(zip(repo_ids, given, strict=True))
     wanted = [slug or slug_of(repo_id) for repo_id, slug in pairs]
     counts = Counter(wanted)
-    return tuple(
+    slugs = tuple(
         check_slug(slug if counts[slug] == 1 else repo_id.lower().replace("/", "--"))
         for (repo_id, _), slug in zip(pairs, wanted, strict=True)
     )
+    twice = next((slug for slug, count in Counter(slugs).items() if count > 1), None)
+    if twice is not None:
+        raise UsageError(f"{twice!r} would be the name of two models; give one another slug")
+    return slugs

@@ -29,7 +29,7 @@ def test_top_level_starts_with_the_contract() -> None:
     found = json.loads(dump(from_inventory(sample(), TODAY)))
     assert list(found)[:5] == ["model_slug", "hf_repo_id", "date", "repo_shas", "kernels"]
     assert found["date"] == "2026-04-27"
-    assert found["repo_shas"]["sgl_cookbook"] == "c" * 40
+    assert found["repo_shas"]["sgl_cookbook"] == "c" * 12
 
 
 def test_an_existing_definition_has_no_further_verdict() -> None:

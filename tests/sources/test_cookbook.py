@@ -8,9 +8,9 @@ from discover_models.errors import SourceError
 from discover_models.sources.cookbook import (
     ServingConfig,
     parallelism_for,
-    parse_cookbook,
     read_cookbook,
 )
+from discover_models.sources.cookbook_yaml import parse_cookbook
 from discover_models.sources.launch_args import read_launch_args
 
 FILE = "data/models/generated/v0.5.6/tiny.yaml"

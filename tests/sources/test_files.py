@@ -28,6 +28,8 @@ def root(tmp_path: Path) -> Path:
 def test_text_is_read(root: Path) -> None:
     assert read_text(root, "a/one.py") == "ü\n"
     assert read_text(root, "a/in.py") == "ü\n"
+    (root / "marked.py").write_bytes(b"\xef\xbb\xbfx = 1\n")
+    assert read_text(root, "marked.py") == "x = 1\n"
 
 
 @pytest.mark.parametrize(

@@ -96,6 +96,13 @@ def test_new_classes_in_new_and_old_files(look: Look, remotes: tuple[Remote, Rem
     assert names(look()) == ["NewForCausalLM", "AddedForCausalLM"]
 
 
+def test_a_byte_order_mark_does_no_harm(look: Look, remotes: tuple[Remote, Remote]) -> None:
+    remotes[0].commit(AFTER, {f"{MODELS}/new.py": "\ufeff" + model("NewForCausalLM")})
+    found = look()
+    assert names(found) == ["NewForCausalLM"]
+    assert found.registrations.errors == {}
+
+
 def test_a_renamed_file_registers_nothing_new(look: Look, remotes: tuple[Remote, Remote]) -> None:
     remotes[0].commit(
         AFTER, {f"{MODELS}/kept.py": None, f"{MODELS}/named.py": model("KeptForCausalLM")}

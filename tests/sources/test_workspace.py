@@ -5,7 +5,7 @@ import signal
 import sys
 import threading
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
@@ -115,6 +115,24 @@ def test_boundary_of_a_shallow_clone_is_no_first_commit(tmp_path: Path, remote: 
     state = prepare(ws, remote, offline=True)
     assert state.base is not None
     assert (state.base.commit, state.base.kind) == (head(remote, "HEAD~1"), "boundary")
+
+
+def test_the_window_starts_at_its_first_second(tmp_path: Path, remote: Remote) -> None:
+    last = remote.commit("2026-05-09T23:59:59Z", {MODEL.format("x"): "x\n"})
+    for second in ("00:00:00", "00:00:01"):
+        remote.commit(f"2026-05-10T{second}Z", {MODEL.format("x"): second})
+    state = prepare(tmp_path / "ws", remote, since=datetime(2026, 5, 10, tzinfo=UTC))
+    assert state.base is not None
+    assert (state.base.commit, state.base.kind) == (last, "before")
+
+
+def test_the_window_starts_where_it_is_said_whatever_the_time_zone(
+    tmp_path: Path, remote: Remote
+) -> None:
+    east = timezone(timedelta(hours=9))
+    state = prepare(tmp_path / "ws", remote, since=datetime(2026, 4, 1, 10, tzinfo=east))
+    assert state.base is not None
+    assert state.base.commit == head(remote), "01:00 UTC lies behind the last commit"
 
 
 def test_commits_whose_dates_are_out_of_order(tmp_path: Path, remote: Remote) -> None:
@@ -430,6 +448,30 @@ def test_a_clone_that_others_left_half_done_is_redone(tmp_path: Path, remote: Re
     broken.mkdir(parents=True)
     git(broken, "init", "-q")
     assert_recovers(tmp_path / "ws", remote)
+
+
+def test_a_clone_that_others_left_in_its_checkout_is_finished(
+    tmp_path: Path, remote: Remote
+) -> None:
+    ws = tmp_path / "ws"
+    ws.mkdir()
+    git(ws, "clone", "-q", remote.url, "sglang")
+    (ws / "sglang/.git/index").unlink()
+    (ws / "sglang" / MODEL.format("first")).write_text("1 ch")
+    (ws / "sglang" / MODEL.format("second")).unlink()
+    assert_recovers(ws, remote)
+
+
+def test_a_linked_worktree_is_somebody_elses_too(tmp_path: Path, remote: Remote) -> None:
+    (tmp_path / "ws").mkdir()
+    git(tmp_path, "clone", "-q", remote.url, "own")
+    git(tmp_path / "own", "worktree", "add", "-q", "--detach", str(tmp_path / "ws/sglang"))
+    new = remote.commit("2026-05-01T00:00:00Z", {MODEL.format("fourth"): "4\n"})
+    state = prepare(tmp_path / "ws", remote)
+    assert (state.error, state.commit) == ("", new)
+    (state.path / "mine.txt").write_text("mine\n")
+    git(state.path, "add", "mine.txt")
+    assert "uncommitted work" in prepare(tmp_path / "ws", remote).error
 
 
 def test_a_clone_that_lost_its_objects_is_moved_aside(tmp_path: Path, remote: Remote) -> None:

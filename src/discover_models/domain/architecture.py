@@ -185,6 +185,8 @@ class Norm(Frozen):
     name: str
     kind: Literal["rmsnorm", "fused_add_rmsnorm", "layernorm", "gated_rmsnorm"]
     size: Dim
+    layers: tuple[int, ...] | None = None
+    """The layers of the group that run it; None for all of them."""
     evidence: tuple[Evidence, ...] = ()
 
 

@@ -119,6 +119,10 @@ class Inventory(Frozen):
     """Full commit ids by source name (``sglang``, ``flashinfer``, ``sgl_cookbook``, …)."""
     kernels: tuple[ClassifiedKernel, ...]
     parallelism: tuple[Parallelism, ...]
+    group: str = ""
+    """Repository seen first among those with the same kernels apart from quantisation."""
+    variants: tuple[str, ...] = ()
+    """The other repositories of the group, in the order seen."""
     unmapped: tuple[Unmapped, ...] = ()
     notes: tuple[str, ...] = ()
     source_errors: dict[str, str] = Field(default_factory=dict)

@@ -104,7 +104,7 @@ class Variant(Open):
 
 
 class RepoShas(Open):
-    """Full commit ids of what the classification was read from."""
+    """Abbreviated commit ids of what the classification was read from; evidence has full ones."""
 
     sglang: str | None = None
     flashinfer: str | None = None
@@ -161,14 +161,23 @@ class Manifest(Open):
     parallelism: tuple[ManifestParallelism, ...] = ()
     notes: Lines = ()
     unmapped: tuple[ManifestUnmapped, ...] = ()
+    group: str | None = Field(
+        default=None,
+        description="repository seen first among those with the same kernels apart from"
+        " quantisation; never recomputed",
+    )
     variants: tuple[Variant, ...] = ()
+
+
+SHORT_ID = 12
+"""Characters of an abbreviated commit id; readers of the manifest accept 7 to 12."""
 
 
 def from_inventory(inventory: Inventory, today: date) -> Manifest:
     """The manifest of a model that was looked at today."""
     day = today.isoformat()
     kernels = sorted((_kernel(k, day) for k in inventory.kernels), key=sort_key)
-    shas = {name.replace("-", "_"): sha for name, sha in inventory.repo_shas.items()}
+    shas = {name.replace("-", "_"): sha[:SHORT_ID] for name, sha in inventory.repo_shas.items()}
     return Manifest(
         model_slug=inventory.model_slug,
         hf_repo_id=inventory.hf_repo_id,
@@ -181,6 +190,8 @@ def from_inventory(inventory: Inventory, today: date) -> Manifest:
             parallelism=_parallelism(inventory.parallelism),
             notes=inventory.notes + _failures(inventory.source_errors),
             unmapped=tuple(_unmapped(u) for u in inventory.unmapped),
+            group=inventory.group,
+            variants=tuple(Variant(hf_repo_id=repo_id) for repo_id in inventory.variants),
         ),
     )
 

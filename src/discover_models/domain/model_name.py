@@ -87,6 +87,7 @@ def _is_flavour(word: str) -> bool:
     return any(p.fullmatch(word) for p in (_QUANTISATION, _TUNING, _DATE, _CONTEXT))
 
 
+@lru_cache(maxsize=10_000)
 def read_repository(repo_id: str) -> tuple[ModelName, ...]:
     """The readings of a repository id: as it stands, and without the organisation's own name.
 

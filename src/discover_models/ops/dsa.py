@@ -36,6 +36,10 @@ class DsaFamily:
         for group, mixer in mixers_of(architecture, MlaAttention):
             if mixer.indexer is None:
                 continue
+            yield Unmapped(
+                what="indexer k_norm",
+                reason="a LayerNorm over index_head_dim; definitions exist for RMS norms only",
+            )
             yield Need(
                 spec=TOPK_INDEXER,
                 name="dsa_topk_indexer_fp8_h{num_index_heads}_d{index_head_dim}"

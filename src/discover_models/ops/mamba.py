@@ -38,6 +38,13 @@ SSU_DECODE = KernelSpec(
 )
 
 
+_BESIDE = (
+    Unmapped(what="Mamba-2 prefill scan", reason="no definition names it yet"),
+    Unmapped(what="causal conv1d of the Mamba mixer", reason="no definition names it yet"),
+    Unmapped(what="gated group RMS norm of the Mamba mixer", reason="no definition names it yet"),
+)
+
+
 class MambaSsuFamily:
     """``mamba_ssu_decode_h{n/tp}_d{head}_s{state}_ng{max(1,groups/tp)}``."""
 
@@ -49,6 +56,7 @@ class MambaSsuFamily:
     ) -> Iterator[Need | Unmapped]:
         size, name = parallelism.attention_tp, attention_tp_name(parallelism)
         for group, mixer in mixers_of(architecture, MambaMixer):
+            yield from _BESIDE
             yield Need(
                 spec=SSU_DECODE,
                 name="mamba_ssu_decode_h{nheads}_d{head_dim}_s{dstate}_ng{ngroups}",

@@ -49,7 +49,7 @@ def _fp8_block_scale_spec(routing: str, member: str) -> KernelSpec:
         op_type="moe",
         apis=("flashinfer.fused_moe.trtllm_fp8_block_scale_moe",),
         traced_as=routing,
-        requires=(_ENUM, f"{member} = "),
+        requires=(_ENUM, f" {member} = "),
         dumps=_RENORM_DUMPS if routing == "renorm" else (),
     )
 
@@ -85,7 +85,7 @@ MXFP4 = {
         op_type="moe",
         apis=("flashinfer.fused_moe.trtllm_fp4_block_scale_moe",),
         traced_as=routing,
-        requires=(_ENUM, f"{member} = "),
+        requires=(_ENUM, f" {member} = "),
     )
     for routing, member in _ROUTINGS.items()
 }
@@ -195,9 +195,7 @@ def _fp8_block_scale(
         layers=group.layers,
         sharded=True,
         variant="fp8",
-        notes=("the checkpoint is BF16; this is its FP8 block-scale variant",)
-        if moe.quantization == "bf16"
-        else (),
+        notes=("the checkpoint itself is BF16",) if moe.quantization == "bf16" else (),
     )
 
 

@@ -53,7 +53,8 @@ class RmsNormFamily:
             for norm in group.norms if group.norms is not None else _inner_norms(group):
                 spec = _SPECS.get(norm.kind)
                 if spec is not None:
-                    yield _need(spec, norm, group.layers, notes)
+                    layers = group.layers if norm.layers is None else norm.layers
+                    yield _need(spec, norm, layers, notes)
             if isinstance(group.mixer, GqaAttention) and group.mixer.qk_norm == "undecided":
                 yield Unmapped(
                     what="q/k norm",

@@ -91,15 +91,20 @@ def _groups(
     except ValueError as error:
         message = f"the configuration contradicts itself: {error}"
         raise ConfigError(message, reason="malformed") from error
-    layers: dict[Hashable, list[int]] = {}
-    first: dict[Hashable, tuple[Mixer | None, Ffn | None]] = {}
+    varies = fields.differ_by_layer(count)
+    alike: dict[tuple[LayerPlan, str, int], list[int]] = {}
     for layer, plan in enumerate(plans):
-        parts = _parts(fields, traits, quantization, plan, layer)
+        experts = quantization.experts(layer) if plan.ffn == "moe" else ""
+        alike.setdefault((plan, experts, layer if varies else 0), []).append(layer)
+    members: dict[Hashable, list[int]] = {}
+    first: dict[Hashable, tuple[Mixer | None, Ffn | None]] = {}
+    for (plan, experts, layer), layers in alike.items():
+        parts = _parts(fields, traits, plan, experts, layer)
         shape = tuple(_shape(part.model_dump()) if part is not None else None for part in parts)
         first.setdefault(shape, parts)
-        layers.setdefault(shape, []).append(layer)
+        members.setdefault(shape, []).extend(layers)
     return tuple(
-        LayerGroup(layers=tuple(layers[shape]), mixer=mixer, ffn=ffn)
+        LayerGroup(layers=tuple(sorted(members[shape])), mixer=mixer, ffn=ffn)
         for shape, (mixer, ffn) in first.items()
     ), ()
 
@@ -116,11 +121,10 @@ def _shape(part: Mapping[str, Any]) -> Hashable:
 
 
 def _parts(
-    fields: Fields, traits: Traits | None, quantization: Quantization, plan: LayerPlan, layer: int
+    fields: Fields, traits: Traits | None, plan: LayerPlan, experts: str, layer: int
 ) -> tuple[Mixer | None, Ffn | None]:
     here = fields.at_layer(layer)
     mixer = read_mixer(here, traits, plan.mixer, layer) if plan.mixer is not None else None
-    experts = quantization.experts(layer) if plan.ffn == "moe" else ""
     return mixer, read_ffn(here, traits, plan.ffn, experts, layer)
 
 
@@ -151,8 +155,13 @@ def _extra_layers(fields: Fields) -> tuple[str, ...]:
 def _notes(decoder: Decoder, traits: Traits | None) -> tuple[str, ...]:
     notes = [f"the text decoder is below {decoder.path}"] if decoder.path else []
     if traits is None:
-        notes.append(
-            f"model type {decoder.model_type or 'unknown'!r}: what its class decides by itself"
-            " (q/k norm, rotary style, routing) is undecided"
-        )
+        notes.append(undecided(decoder.model_type))
     return tuple(notes)
+
+
+def undecided(model_type: str) -> str:
+    """The note on a type of which nothing is known but its fields."""
+    return (
+        f"model type {model_type or 'unknown'!r}: what its class decides by itself"
+        " (q/k norm, rotary style, routing) is undecided"
+    )

@@ -59,6 +59,24 @@ def _nothing() -> Mapping[str, object]:
     return {}
 
 
+_SIZES_BY_LAYER = (
+    "num_attention_heads",
+    "num_key_value_heads",
+    "head_dim",
+    "intermediate_size",
+    "sliding_window",
+)
+"""Sizes that may be a list, also by a class's default or shorter than the layers are many."""
+
+
+def _is_per_layer(value: object, layers: int) -> bool:
+    """Whether a value is a list of numbers with one for each layer."""
+    if not isinstance(value, list):
+        return False
+    entries = cast("list[object]", value)
+    return len(entries) >= layers and any(isinstance(entry, int | float) for entry in entries)
+
+
 @dataclass(frozen=True)
 class Fields:
     """The fields of the text decoder.
@@ -75,9 +93,21 @@ class Fields:
     overrides: Mapping[str, object] = field(default_factory=_nothing)
     """What `per_layer_config` says of one layer; it wins."""
     overrides_path: str = ""
+    _found: dict[tuple[str, ...], Found | None] = field(
+        default_factory=dict[tuple[str, ...], "Found | None"],
+        init=False,
+        compare=False,
+        repr=False,
+    )
+    """What was looked up before: many layers ask the same."""
 
     def find(self, *names: str) -> Found | None:
         """The first of the names that has a value in the file, else in the class's defaults."""
+        if names not in self._found:
+            self._found[names] = self._find(names)
+        return self._found[names]
+
+    def _find(self, names: tuple[str, ...]) -> Found | None:
         spellings = tuple(spelling for name in names for spelling in self._spellings(name))
         for path, values in self._objects():
             for spelling in spellings:
@@ -107,6 +137,13 @@ class Fields:
                 overrides = cast("dict[str, object]", values)
                 return replace(self, overrides=overrides, overrides_path=path)
         return self
+
+    def differ_by_layer(self, layers: int) -> bool:
+        """Whether a size may be another one in each layer, beyond the lists of layer kinds."""
+        if any(self.find(name) is not None for name in ("per_layer_config", "block_configs")):
+            return True
+        own = any(_is_per_layer(value, layers) for value in self.values.values())
+        return own or any(self.items(name) is not None for name in _SIZES_BY_LAYER)
 
     def block(self, layer: int) -> Fields | None:
         """What `block_configs` says of one layer; None where there is no such list."""

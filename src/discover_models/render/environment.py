@@ -9,6 +9,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from discover_models.render import groups, links
+from discover_models.render.budget import MARKS
 from discover_models.render.escape import code, escape, plain
 
 
@@ -44,6 +45,7 @@ def _environment(finalize: Callable[[object], Markup]) -> Environment:
     )
     filters: dict[str, Any] = {
         "aligned": aligned,
+        "clipped": groups.clipped,
         "code": code,
         "groups": groups.groups,
         "notes": groups.notes,
@@ -53,9 +55,12 @@ def _environment(finalize: Callable[[object], Markup]) -> Environment:
         "proofs": groups.proofs,
         "served": groups.served,
         "short_note": groups.short_note,
+        "size_sources": groups.size_sources,
         "sizes": groups.sizes,
     }
     environment.filters.update(filters)
+    additions: dict[str, Any] = {"marks": MARKS}
+    environment.globals.update(additions)
     return environment
 
 

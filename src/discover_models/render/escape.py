@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from functools import lru_cache
 
 from markupsafe import Markup
 
@@ -27,7 +28,12 @@ def plain(value: object) -> Markup:
     """
     if isinstance(value, Markup):
         return value
-    return Markup(_line(value).replace("::", ": :").replace("##[", "## ["))
+    return _plain(str(value))
+
+
+@lru_cache(maxsize=4096)
+def _plain(text: str) -> Markup:
+    return Markup(_line(text).replace("::", ": :").replace("##[", "## ["))
 
 
 def escape(value: object) -> Markup:
@@ -38,7 +44,12 @@ def escape(value: object) -> Markup:
     """
     if isinstance(value, Markup):
         return value
-    line = _line(value).translate(_ENTITIES)
+    return _escaped(str(value))
+
+
+@lru_cache(maxsize=4096)
+def _escaped(text: str) -> Markup:
+    line = _line(text).translate(_ENTITIES)
     line = re.sub(r"(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])", "&#95;", line)
     line = line.replace("://", f":{_JOINER}//")
     line = re.sub(r"(?i)(mailto|xmpp):", rf"\1:{_JOINER}", line)
@@ -53,9 +64,11 @@ def code(value: object) -> Markup:
     return Markup(f"<code>{escape(value)}</code>")
 
 
-def _line(value: object) -> str:
+def _line(text: str) -> str:
     """The text on one line, without characters that change what is around them."""
-    line = re.sub(r"\s+", " ", str(value))
+    line = re.sub(r"\s+", " ", text)
+    if line.isascii() and line.isprintable():
+        return line
     return "".join("\ufffd" if unicodedata.category(c)[0] == "C" else c for c in line)
 
 

@@ -63,15 +63,21 @@ def sizes(kernel: ClassifiedKernel) -> str:
     axes = kernel.required.axes.values()
     words = {w for a in axes for w in re.findall(r"[a-z]+", a.expression)}
     words |= {w for a in axes for o in a.origins for w in re.findall(r"[a-z]+", o.field)}
-    named = words & {"tp", "ep"} or {"tp", "ep"}
+    # Sizes of 1 stand in no expression: experts are split by ep, everything else by tp.
+    named = words & {"tp", "ep"} or {"ep" if kernel.required.op_type == "moe" else "tp"}
     return ", ".join(_unique(_sizes(p, named) for p in kernel.required.parallelism))
+
+
+def size_sources(kernel: ClassifiedKernel) -> tuple[str, ...]:
+    """Each serving configuration that needs the definition, with who says so."""
+    return _unique(
+        f"{_sizes(size, {'tp', 'ep'})}: {size.source}" for size in kernel.required.parallelism
+    )
 
 
 def notes(kernel: ClassifiedKernel) -> tuple[str, ...]:
     """Everything that the reader should know beside the verdict."""
     said: list[str] = []
-    if kernel.source == "dataset_tag":
-        said.append("tagged with this model in the dataset")
     if kernel.phase1_status == "existing":
         if kernel.matched_name not in ("", kernel.required.definition_name):
             said.append(f"in the dataset as {kernel.matched_name}")
@@ -85,8 +91,12 @@ def notes(kernel: ClassifiedKernel) -> tuple[str, ...]:
 def short_note(kernel: ClassifiedKernel) -> str:
     """The notes as far as one line of a table holds them."""
     trace = ("no trace template",) if kernel.fi_trace_template is False else ()
-    line = "; ".join((*trace, *notes(kernel)))
-    return line if len(line) <= _NOTE_WIDTH else line[: _NOTE_WIDTH - 1].rstrip() + "…"
+    return clipped("; ".join((*trace, *notes(kernel))))
+
+
+def clipped(note: str) -> str:
+    """A note as far as a cell of a table holds it."""
+    return note if len(note) <= _NOTE_WIDTH else note[: _NOTE_WIDTH - 1].rstrip() + "…"
 
 
 def served(parallelism: Sequence[Parallelism]) -> str:

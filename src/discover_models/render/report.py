@@ -4,6 +4,7 @@ import difflib
 import json
 from collections.abc import Mapping, Sequence
 
+from discover_models.domain.candidate import Discovery
 from discover_models.domain.evidence import Evidence
 from discover_models.domain.kernel import ClassifiedKernel, Deferred, Inventory
 from discover_models.errors import UsageError
@@ -31,11 +32,33 @@ def render_markdown(
     return template.render(inventories=inventories, deferred=deferred, origins=origins)
 
 
-def render_json(inventories: Sequence[Inventory], deferred: Sequence[Deferred] = ()) -> str:
-    """One inventory as an object; several, or with deferred models, as a list of objects."""
+def render_json(
+    inventories: Sequence[Inventory],
+    deferred: Sequence[Deferred] = (),
+    *,
+    discovery: Discovery | None = None,
+) -> str:
+    """One inventory as an object; several, or with deferred models, as a list of objects.
+
+    With a discovery: an object with ``discovery`` and the list under ``models``.
+    """
     values = [value.model_dump(mode="json") for value in (*inventories, *deferred)]
     one = len(inventories) == 1 and not deferred
-    return json.dumps(values[0] if one else values, indent=2, ensure_ascii=False) + "\n"
+    content: object = values[0] if one else values
+    if discovery is not None:
+        content = {"discovery": discovery.model_dump(mode="json"), "models": values}
+    return json.dumps(content, indent=2, ensure_ascii=False) + "\n"
+
+
+def render_discovery_text(discovery: Discovery) -> str:
+    """What was found to be new, for a terminal."""
+    return text().get_template("discovery.txt.j2").render(discovery=discovery)
+
+
+def render_discovery_markdown(discovery: Discovery, *, origins: Mapping[str, str]) -> str:
+    """Likewise as Markdown, with links to where each thing was found."""
+    template = markdown().get_template("discovery.md.j2")
+    return template.render(discovery=discovery, origins=origins)
 
 
 def render_explain(inventory: Inventory, definition_name: str) -> str:
@@ -55,7 +78,7 @@ def render_explain(inventory: Inventory, definition_name: str) -> str:
 
 def _find(inventory: Inventory, name: str) -> ClassifiedKernel:
     for kernel in inventory.kernels:
-        if name in (kernel.required.definition_name, kernel.matched_name):
+        if name and name in (kernel.required.definition_name, kernel.matched_name):
             return kernel
     names = [k.required.definition_name for k in inventory.kernels]
     close = difflib.get_close_matches(name, names, n=3, cutoff=0.4)

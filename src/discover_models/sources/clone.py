@@ -20,7 +20,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -77,7 +77,7 @@ def read_marker(folder: Path) -> Marker | None:
     """The marker of a clone, or None for a clone that is not ours."""
     try:
         return Marker.model_validate_json(marker_path(folder).read_bytes())
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     except (ValidationError, OSError) as error:
         raise SourceError(f"{marker_path(folder)} can't be read; remove the clone") from error
@@ -246,7 +246,7 @@ def _fetch(git: Git, wanted: Wanted, remote: str, *, partial: bool, shallow: boo
         return fetch()
     if wanted.since is None:
         return fetch("--depth=1")
-    moment = f"{wanted.since:%Y-%m-%dT%H:%M:%SZ}"
+    moment = f"{wanted.since.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
     try:
         commit = fetch(f"--shallow-since={moment}")
     except GitError:
@@ -330,7 +330,7 @@ def _refuse_uncommitted(git: Git, marker: Marker | None) -> bool:
     commits = [git.text("rev-parse", "HEAD")]
     if marker is not None and marker.moving_to:
         commits.append(marker.moving_to)
-    elif (git.folder / ".git" / "index").exists():
+    elif Path(git.text("rev-parse", "--path-format=absolute", "--git-path", "index")).exists():
         raise _someones(git.folder, differing)
     foreign = tuple(_not_from(git, commits, differing))
     if foreign:

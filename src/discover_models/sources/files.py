@@ -16,7 +16,7 @@ MAX_BYTES = 4_000_000
 
 
 def read_text(root: Path, relative: str, *, limit: int = MAX_BYTES) -> str:
-    """The UTF-8 text of one file below `root`.
+    """The UTF-8 text of one file below `root`, without a byte order mark (SGLang has some).
 
     `SourceError` when the file is absent, leads out of `root` (``..`` or a symbolic link), is no
     regular file, has more than `limit` bytes or is no UTF-8.
@@ -33,7 +33,7 @@ def read_text(root: Path, relative: str, *, limit: int = MAX_BYTES) -> str:
     if len(content) > limit:
         raise SourceError(f"{relative} has more than {limit} bytes")
     try:
-        return content.decode("utf-8")
+        return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise SourceError(f"{relative} is no UTF-8 text") from error
 

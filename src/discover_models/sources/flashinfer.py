@@ -15,7 +15,7 @@ not split by routing cover every routing.
 import ast
 import re
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cached_property
 from pathlib import Path
 
@@ -23,6 +23,7 @@ from discover_models.domain.evidence import Evidence
 from discover_models.domain.kernel import ApiLookup
 from discover_models.errors import SourceError
 from discover_models.sources.api_uses import ApiUses
+from discover_models.sources.flashinfer_files import PACKAGES, TEST_FOLDERS
 from discover_models.sources.public_api import (
     Absent,
     Definition,
@@ -39,8 +40,6 @@ from discover_models.sources.python_module import (
 )
 from discover_models.sources.trace_templates import Template, TraceTemplates
 
-_ROOTS = ("flashinfer", "python/flashinfer")
-_TEST_FOLDERS = ("tests", "python/tests")
 _NOT_API = ("experimental", "data", "testing", "trace")
 """Parts of the package that offer no supported API: what FlashInfer calls experimental, vendored
 sources, helpers for its tests, templates."""
@@ -58,7 +57,7 @@ class FlashInferIndex:
         self._commit = commit
         self._api = PublicApi(root)
         self._templates = TraceTemplates(self._api)
-        folders = (checkout / name for name in _TEST_FOLDERS)
+        folders = (checkout / name for name in TEST_FOLDERS)
         self._uses = ApiUses(tuple(f for f in folders if f.is_dir()), self._api.name)
         self._keys: dict[str, tuple[str, int] | None] = {}
         self._texts: dict[str, str | None] = {}
@@ -67,12 +66,12 @@ class FlashInferIndex:
     @classmethod
     def open(cls, checkout: Path, commit: str | None) -> "FlashInferIndex":
         """The index of a checkout; raises `SourceError` when it has no package."""
-        for name in _ROOTS:
+        for name in PACKAGES:
             root = checkout / name
             if (root / "__init__.py").is_file():
                 return cls(checkout, root, commit)
         raise SourceError(
-            f"{checkout} has no FlashInfer package: neither {' nor '.join(_ROOTS)} is there"
+            f"{checkout} has no FlashInfer package: neither {' nor '.join(PACKAGES)} is there"
         )
 
     @cached_property
@@ -101,6 +100,13 @@ class FlashInferIndex:
         if experimental is not None:
             return self._absent_experimental(api, experimental)
         return self._present(api, resolved, called, template_hint)
+
+    def aliases(self, api: str, names: Iterable[str]) -> tuple[str, ...]:
+        """Those of the dotted names that mean the same object as `api`, without itself."""
+        key = self._key(api)
+        if key is None:
+            return ()
+        return tuple(name for name in names if name != api and self._key(name) == key)
 
     def cites(self, path: str, text: str) -> Evidence | None:
         """The first line of a file that contains `text`, for example of a header with a limit.

@@ -197,6 +197,29 @@ def list_tree(git: Git, commit: str, folders: Sequence[str]) -> tuple[TreeEntry,
     return tuple(_tree_entry(line) for line in _records(out))
 
 
+def unchanged_blobs(git: Git) -> dict[str, str]:
+    """Ids by path of the tracked files that lie in the working tree as the index has them.
+
+    Git compares size, times and inode, and the content where these leave a doubt. Left out are
+    changed, deleted, unmerged, skipped and linked files, and those that git was told to take for
+    unchanged.
+    """
+    out = git.bytes(
+        "-c", "core.checkStat=default", "-c", "core.trustCtime=true",
+        "ls-files", "-z", "-v", "--stage", "--modified",
+    )  # fmt: skip
+    blobs: dict[str, str] = {}
+    changed: set[str] = set()
+    for line in _records(out):
+        head, _, path = line.partition("\t")
+        tag, mode, oid, _ = head.split(" ")
+        if tag == "H" and mode.startswith("100"):
+            blobs[path] = oid
+        else:
+            changed.add(path)
+    return {path: oid for path, oid in blobs.items() if path not in changed}
+
+
 def _tree_entry(line: str) -> TreeEntry:
     head, _, path = line.partition("\t")
     mode, _, oid = head.split(" ")

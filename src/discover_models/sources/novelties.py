@@ -14,7 +14,8 @@ from pydantic import Field
 from discover_models.domain.candidate import ComparedWith
 from discover_models.domain.frozen import Frozen
 from discover_models.errors import SourceError
-from discover_models.sources.cookbook import CookbookModel, parse_cookbook
+from discover_models.sources.cookbook import CookbookModel
+from discover_models.sources.cookbook_yaml import parse_cookbook
 from discover_models.sources.entry_class import parse_source, registered_classes
 from discover_models.sources.git import Git, TreeChange, changes, list_tree, read_blobs
 from discover_models.sources.history import Base
@@ -132,9 +133,9 @@ def _changed(git: Git, base: str, head: str, folder: str, ending: str) -> tuple[
 
 
 def _texts(git: Git, oids: Iterable[str | None]) -> dict[str, str]:
-    """Contents by object id; bytes that are no UTF-8 are replaced."""
+    """Contents by object id, without byte order marks; bytes that are no UTF-8 are replaced."""
     blobs = read_blobs(git, (oid for oid in oids if oid is not None))
-    return {oid: content.decode("utf-8", "replace") for oid, content in blobs.items()}
+    return {oid: content.decode("utf-8-sig", "replace") for oid, content in blobs.items()}
 
 
 def new_registrations(git: Git, base: str, head: str) -> NewRegistrations:

@@ -16,16 +16,11 @@ from pathlib import Path
 from discover_models.domain.evidence import Evidence
 from discover_models.domain.kernel import CallLookup
 from discover_models.errors import SourceError
+from discover_models.sources.kept_facts import KeptFacts
 from discover_models.sources.python_names import last_name
 from discover_models.sources.python_uses import KINDS, Use
-from discover_models.sources.sglang_scan import (
-    KERNEL,
-    PACKAGE,
-    Hop,
-    Reading,
-    Resolver,
-    read_checkout,
-)
+from discover_models.sources.sglang_files import KERNEL, PACKAGE
+from discover_models.sources.sglang_scan import Hop, Reading, Resolver, read_checkout
 
 _PLACES = 3
 """How many places a note names."""
@@ -64,13 +59,13 @@ class SglangIndex:
                 self._add(file.path, use)
 
     @classmethod
-    def open(cls, checkout: Path, commit: str | None) -> SglangIndex:
-        """Read a checkout.
+    def open(cls, checkout: Path, commit: str | None, kept: KeptFacts | None = None) -> SglangIndex:
+        """Read a checkout, except the files that `kept` knows.
 
         Raises:
             SourceError: `checkout` has no SGLang package.
         """
-        return cls(read_checkout(checkout), checkout, commit)
+        return cls(read_checkout(checkout, kept), checkout, commit)
 
     @property
     def version(self) -> str | None:
@@ -81,6 +76,10 @@ class SglangIndex:
             if version:
                 return version
         return None
+
+    def used_names(self) -> tuple[str, ...]:
+        """Every dotted name of FlashInfer that is used somewhere."""
+        return tuple(sorted(name for name in self._uses if name.startswith("flashinfer.")))
 
     def calls(self, api: str, aliases: Iterable[str] = ()) -> CallLookup:
         """Whether SGLang uses `api`, a public dotted FlashInfer name.

@@ -9,17 +9,20 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from functools import cached_property
 from pathlib import Path
 from typing import Any, cast
 
 from discover_models.errors import SourceError
+from discover_models.sources.cache import DiskCache, kept
 from discover_models.sources.config_defaults import (
     UNKNOWN,
     ClassDefaults,
     ConfigLookup,
     Json,
 )
+from discover_models.sources.contents import Contents, files_below
 
 CONFIGS = "python/sglang/srt/configs"
 """Where the classes are in a checkout."""
@@ -57,36 +60,51 @@ class _Reading:
     sub_configs: dict[str, set[str]] = field(default_factory=dict[str, set[str]])
 
 
-class SglangConfigs:
-    """The configuration classes in one checkout of SGLang."""
+@dataclass
+class _Table:
+    """What a checkout says, without its commit."""
 
-    def __init__(self, checkout: Path, version: str, transformers: ConfigLookup) -> None:
-        """Read all class statements below `checkout`.
+    classes: dict[str, dict[str, Json] | None]
+    """Fields of `ClassDefaults` by class name; None for what is no configuration."""
+    unread: dict[str, str]
+
+
+class SglangConfigs:
+    """The configuration classes in one checkout of SGLang, read at the first question."""
+
+    def __init__(
+        self,
+        checkout: Path,
+        version: str,
+        transformers: ConfigLookup,
+        cache: DiskCache | None = None,
+    ) -> None:
+        """The classes below `checkout`.
 
         `version` is how the checkout is named to the reader (``sglang 0.5.23``); `transformers`
-        answers for base classes that SGLang imports from there. Raises `SourceError` when the
-        folder of configuration classes is not in the checkout.
+        answers for base classes that SGLang imports from there, and is the package's own table
+        where there is a `cache`. Raises `SourceError` when the folder of configuration classes is
+        not in the checkout.
         """
-        folder = checkout / CONFIGS
-        if not folder.is_dir():
-            raise SourceError(f"{folder} is not there: is {checkout} a checkout of SGLang?")
+        if not (checkout / CONFIGS).is_dir():
+            raise SourceError(
+                f"{checkout / CONFIGS} is not there: is {checkout} a checkout of SGLang?"
+            )
         self.version = version
-        self.unread: dict[str, str] = {}
-        """Files that could not be parsed → why; classes in them are unknown, not absent."""
+        self._checkout = checkout
         self._transformers = transformers
-        self._sources: dict[str, _Source] = {}
-        for file in sorted(folder.rglob("*.py")):
-            self._index(file, file.relative_to(checkout).as_posix())
-        self._known: dict[str, ClassDefaults | None] = {}
+        self._cache = cache
+
+    @property
+    def unread(self) -> Mapping[str, str]:
+        """Files that could not be parsed → why; classes in them are unknown, not absent."""
+        return self._table.unread
 
     def for_class(self, class_name: str) -> ClassDefaults | None:
         """The class of that name, of SGLang or else of `transformers`; None when unknown."""
-        if class_name not in self._sources:
+        if class_name not in self._classes:
             return self._transformers.for_class(class_name)
-        if class_name not in self._known:
-            self._known[class_name] = None  # ends the recursion for a class that is its own base
-            self._known[class_name] = self._read(class_name)
-        return self._known[class_name]
+        return self._classes[class_name]
 
     def for_model_type(self, model_type: str) -> ClassDefaults | None:
         """SGLang's own class for that `model_type`; None when it has none or several.
@@ -106,14 +124,58 @@ class SglangConfigs:
         return tuple(c.class_name for c in self._own_classes())
 
     def _own_classes(self) -> list[ClassDefaults]:
-        found = [self.for_class(name) for name in sorted(self._sources)]
-        return [c for c in found if c is not None]
+        return [c for c in self._classes.values() if c is not None]
+
+    @cached_property
+    def _classes(self) -> dict[str, ClassDefaults | None]:
+        return {
+            name: None
+            if entry is None
+            else ClassDefaults(name, version=self.version, library=self, **entry)
+            for name, entry in sorted(self._table.classes.items())
+        }
+
+    @cached_property
+    def _table(self) -> _Table:
+        if self._cache is None:
+            return self._read()
+        files = files_below(self._checkout / CONFIGS, self._checkout, ".py")
+        key = Contents(self._checkout).key(files)
+        return kept(self._cache, "sglang-configs", key, _Table, self._read)
+
+    def _read(self) -> _Table:
+        return _Reader(self._checkout, self._transformers).table()
+
+
+class _Reader:
+    """Reads all class statements of a checkout."""
+
+    def __init__(self, checkout: Path, transformers: ConfigLookup) -> None:
+        self._transformers = transformers
+        self._unread: dict[str, str] = {}
+        self._sources: dict[str, _Source] = {}
+        for file in sorted((checkout / CONFIGS).rglob("*.py")):
+            self._index(file, file.relative_to(checkout).as_posix())
+        self._known: dict[str, ClassDefaults | None] = {}
+
+    def table(self) -> _Table:
+        found = {name: self._class(name) for name in self._sources}
+        classes = {name: None if c is None else _entry(c) for name, c in found.items()}
+        return _Table(classes, self._unread)
+
+    def _class(self, class_name: str) -> ClassDefaults | None:
+        if class_name not in self._sources:
+            return self._transformers.for_class(class_name)
+        if class_name not in self._known:
+            self._known[class_name] = None  # ends the recursion for a class that is its own base
+            self._known[class_name] = self._read(class_name)
+        return self._known[class_name]
 
     def _index(self, file: Path, path: str) -> None:
         try:
             tree = ast.parse(file.read_bytes())
         except (SyntaxError, ValueError, RecursionError) as error:
-            self.unread[path] = str(error)
+            self._unread[path] = str(error)
             return
         imported = {
             alias.asname or alias.name: alias.name
@@ -149,7 +211,7 @@ class SglangConfigs:
             name = source.imported.get(local, local)
             if name in ("PretrainedConfig", "PreTrainedConfig"):
                 return None, True
-            known = None if name == source.node.name else self.for_class(name)
+            known = None if name == source.node.name else self._class(name)
             known = known or self._transformers.for_class(name)
             if known is not None:
                 return known, True
@@ -163,7 +225,7 @@ class SglangConfigs:
         reading: _Reading,
         attributes: Mapping[str, Json],
     ) -> ClassDefaults:
-        base = base or ClassDefaults(class_name, "", self.version)
+        base = base or ClassDefaults(class_name, "", "")
         own = {**reading.fields, **reading.derived, **reading.legacy}
         named: dict[str, Mapping[str, Json]] = {
             key: {"model_type": "", "class": source.imported.get(name, name)}
@@ -174,7 +236,7 @@ class SglangConfigs:
         return ClassDefaults(
             class_name=class_name,
             model_type=str(attributes.get("model_type", base.model_type)),
-            version=self.version,
+            version="",
             fields={**_without(base.fields, own), **reading.fields},
             derived={**_without(base.derived, own), **reading.derived},
             legacy={**_without(base.legacy, own), **reading.legacy},
@@ -186,8 +248,18 @@ class SglangConfigs:
             checkpoint=base.checkpoint,
             sub_configs={**base.sub_configs, **named},
             where=source.where,
-            library=self,
         )
+
+
+def _entry(found: ClassDefaults) -> dict[str, Json]:
+    """The fields that follow from the class statement alone."""
+    names = (f.name for f in fields(ClassDefaults))
+    told = ("class_name", "version", "library")
+    return {name: _plain(getattr(found, name)) for name in names if name not in told}
+
+
+def _plain(value: Json) -> Json:
+    return dict(cast("Mapping[str, Json]", value)) if isinstance(value, Mapping) else value
 
 
 def _without(base: Mapping[str, Json], own: Mapping[str, Json]) -> dict[str, Json]:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import os
+import hashlib
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from discover_models.errors import SourceError
+from discover_models.sources.kept_facts import KeptFacts, Seen
 from discover_models.sources.python_uses import Export, ModuleFacts, Use, Watch, scan
+from discover_models.sources.sglang_files import KERNEL, PACKAGE, kernel_root, python_files
 
-PACKAGE = "python/sglang"
-KERNEL = "sgl_kernel"
 _ROOTS = frozenset({"flashinfer", KERNEL, "sglang"})
 _DETAILED = frozenset({"flashinfer", KERNEL})
 _WATCH = Watch(_ROOTS, _DETAILED)
@@ -23,8 +23,6 @@ _IMPORTS = re.compile(
     rb"|\b(?:LazyImport|import_module|__import__)\b"
 )
 """What a file that names a package must also contain to import from it."""
-_NOT_SERVING = frozenset({"test", "tests", "benchmark", "benchmarks", "multimodal_gen"})
-_TEST_FILES = ("bench_", "test_")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,54 +39,115 @@ class Reading:
     """Paths of files that could not be read."""
 
 
-def read_checkout(checkout: Path) -> Reading:
-    """One pass over a checkout.
+def read_checkout(checkout: Path, kept: KeptFacts | None = None) -> Reading:
+    """One pass over a checkout; files that `kept` knows are not read again.
 
     Raises:
         SourceError: `checkout` has no SGLang package.
     """
-    rest: dict[str, bytes] = {}
-    facts: list[ModuleFacts] = []
-    unreadable: list[str] = []
-    for name, source in _sources(checkout, checkout / PACKAGE):
-        if source is None:
-            unreadable.append(name)
-        elif _mentions(source):
-            facts.append(_scan(name, source))
-        else:
-            rest[name] = source
-    searched = len(facts) + len(rest)
-    if not searched and not unreadable:
-        raise SourceError(f"{checkout} has no SGLang package: {PACKAGE} holds no Python file.")
-    kernel = _kernel_facts(checkout)
-    facts.extend(_importers(facts, kernel or (), rest))
-    return Reading(tuple(facts), kernel, searched, tuple(unreadable))
+    return _Pass(checkout, kept or KeptFacts(checkout)).read()
 
 
-def _sources(checkout: Path, root: Path) -> Iterator[tuple[str, bytes | None]]:
-    """Path and bytes of each file below `root` that counts; None for one that can't be read."""
-    for path in _python_files(root):
-        name = path.relative_to(checkout).as_posix()
-        try:
-            yield name, path.read_bytes()
-        except OSError:
-            yield name, None
+@dataclass(slots=True)
+class _Pass:
+    checkout: Path
+    kept: KeptFacts
+    rest: dict[str, Seen] = field(default_factory=dict[str, Seen])
+    """Files that import neither FlashInfer nor the kernel package themselves."""
 
+    def read(self) -> Reading:
+        facts: list[ModuleFacts] = []
+        unreadable: list[str] = []
+        for name in python_files(self.checkout, self.checkout / PACKAGE):
+            seen = self.kept.file(name)
+            try:
+                if seen.imports(_mentions):
+                    facts.append(seen.facts(_scan))
+                else:
+                    self.rest[name] = seen
+            except OSError:
+                unreadable.append(name)
+        searched = len(facts) + len(self.rest)
+        if not searched and not unreadable:
+            raise SourceError(
+                f"{self.checkout} has no SGLang package: {PACKAGE} holds no Python file."
+            )
+        kernel = self._kernel_facts()
+        facts.extend(self._importers(facts, kernel or ()))
+        return Reading(tuple(facts), kernel, searched, tuple(unreadable))
 
-def _python_files(root: Path) -> Iterator[Path]:
-    for folder, folders, files in os.walk(root):
-        at_root = Path(folder) == root
-        language = "srt" in Path(folder).relative_to(root).parts[:1]
-        folders[:] = sorted(
-            f
-            for f in folders
-            if f not in _NOT_SERVING
-            and not f.startswith("bench_")
-            and (language or at_root or f != "diffusion")
+    def _kernel_facts(self) -> tuple[ModuleFacts, ...] | None:
+        root = kernel_root(self.checkout)
+        if root is None:
+            return None
+        place = root.parent.relative_to(self.checkout).as_posix()
+        return tuple(
+            self._kernel_file(name, _module(name.removeprefix(f"{place}/")))
+            for name in python_files(self.checkout, root)
         )
-        for file in sorted(files):
-            if file.endswith(".py") and not file.startswith(_TEST_FILES):
-                yield Path(folder, file)
+
+    def _kernel_file(self, name: str, module: str) -> ModuleFacts:
+        try:
+            return self.kept.file(name).facts(lambda n, s: scan(module, n, s, _KERNEL_WATCH))
+        except OSError:
+            return ModuleFacts(module, name, error="it can't be read")
+
+    def _importers(
+        self, facts: Sequence[ModuleFacts], kernel: Sequence[ModuleFacts]
+    ) -> list[ModuleFacts]:
+        """Facts of the files in `rest` that import a FlashInfer name from another SGLang file.
+
+        Only names that no file uses itself are looked for: the others are known to be used.
+        """
+        found: list[ModuleFacts] = []
+        new = list(facts)
+        while new:
+            exports = _unused_exports(new, [*facts, *found, *kernel])
+            question = exports.digest
+            names = [
+                name
+                for name, seen in self.rest.items()
+                if seen.may_import(question, exports.may_be_in)
+            ]
+            new = [self.rest.pop(name).facts(_scan) for name in names]
+            found.extend(new)
+        return found
+
+
+# What files re-export ------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Exports:
+    """Module and name of each export that no file uses itself."""
+
+    names: tuple[tuple[str, str], ...]
+
+    @property
+    def digest(self) -> str:
+        return hashlib.sha256(repr(self.names).encode()).hexdigest()[:16]
+
+    def may_be_in(self, path: str, source: bytes) -> bool:
+        """Whether a file may import one of them."""
+        module = _module(path.removeprefix("python/"))
+        return any(
+            (_last(exporter).encode() in source or module.startswith(f"{exporter}."))
+            and (name.encode() in source or b"import *" in source)
+            for exporter, name in self.names
+        )
+
+
+def _unused_exports(files: Sequence[ModuleFacts], everything: Sequence[ModuleFacts]) -> _Exports:
+    resolver = Resolver(everything)
+    used = {t for f in everything for u in f.uses for t, _ in resolver.resolve(u.target)}
+    return _Exports(
+        tuple(
+            (file.module, export.name)
+            for file in files
+            for export in file.exports
+            if any(t not in used for t, _ in resolver.resolve(export.target))
+        )
+    )
 
 
 def _mentions(source: bytes) -> bool:
@@ -104,64 +163,8 @@ def _module(path: str) -> str:
     return path.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
 
 
-def _kernel_facts(checkout: Path) -> tuple[ModuleFacts, ...] | None:
-    """Facts of the kernel package, which lies beside SGLang's in a folder of its own."""
-    places = sorted(checkout.glob(f"*/python/{KERNEL}/__init__.py"))
-    places += checkout.glob(f"python/{KERNEL}/__init__.py")
-    if not places:
-        return None
-    root = places[0].parent
-    facts: list[ModuleFacts] = []
-    for name, source in _sources(checkout, root):
-        module = _module((checkout / name).relative_to(root.parent).as_posix())
-        if source is None:
-            facts.append(ModuleFacts(module, name, error="it can't be read"))
-        else:
-            facts.append(scan(module, name, source, _KERNEL_WATCH))
-    return tuple(facts)
-
-
-# What files re-export ------------------------------------------------------------------------
-
-
-def _importers(
-    facts: Sequence[ModuleFacts], kernel: Sequence[ModuleFacts], rest: dict[str, bytes]
-) -> list[ModuleFacts]:
-    """Facts of the files in `rest` that import a FlashInfer name from another SGLang file.
-
-    Only names that no file uses itself are looked for: the others are known to be used.
-    """
-    found: list[ModuleFacts] = []
-    new = list(facts)
-    while new:
-        exports = _unused_exports(new, [*facts, *found, *kernel])
-        names = [name for name, source in rest.items() if _may_import(name, source, exports)]
-        new = [_scan(name, rest.pop(name)) for name in names]
-        found.extend(new)
-    return found
-
-
-def _unused_exports(
-    files: Sequence[ModuleFacts], everything: Sequence[ModuleFacts]
-) -> list[tuple[str, bytes, bytes]]:
-    """Module, last part of its name and name of each export that `everything` has no use of."""
-    resolver = Resolver(everything)
-    used = {t for f in everything for u in f.uses for t, _ in resolver.resolve(u.target)}
-    return [
-        (file.module, file.module.rpartition(".")[2].encode(), export.name.encode())
-        for file in files
-        for export in file.exports
-        if any(t not in used for t, _ in resolver.resolve(export.target))
-    ]
-
-
-def _may_import(path: str, source: bytes, exports: Sequence[tuple[str, bytes, bytes]]) -> bool:
-    module = _module(path.removeprefix("python/"))
-    return any(
-        (tail in source or module.startswith(f"{exporter}."))
-        and (name in source or b"import *" in source)
-        for exporter, tail, name in exports
-    )
+def _last(module: str) -> str:
+    return module.rpartition(".")[2]
 
 
 # How files hang together ---------------------------------------------------------------------

@@ -1,0 +1,1 @@
+"""The audit of the coverage document: facts with their lines, pure rules, findings."""

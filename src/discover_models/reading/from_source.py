@@ -1,0 +1,128 @@
+"""A decoder as SGLang's class builds it, completed with what only the files of a model say. Pure.
+
+The source says what a class can do, the configuration has the last word on values: the class was
+read with these very values, so where two readings differ, both are shown and the layers are taken
+as they are built.
+"""
+
+from collections.abc import Iterator, Mapping
+
+from discover_models.domain.architecture import (
+    Architecture,
+    Ffn,
+    LayerGroup,
+    Mixer,
+    Moe,
+    Norm,
+)
+from discover_models.domain.dimension import Dim
+from discover_models.errors import SourceError
+from discover_models.reading.architecture import undecided
+from discover_models.reading.quantization import Quantization
+
+_COMPARED: Mapping[str, tuple[str, ...]] = {
+    "gqa": ("q_heads", "kv_heads", "head_dim", "v_head_dim"),
+    "mla": ("heads", "kv_lora_rank", "qk_nope_head_dim", "qk_rope_head_dim", "v_head_dim"),
+    "dense": ("intermediate",),
+    "moe": ("experts", "top_k", "intermediate"),
+}
+
+
+def complete(said: Architecture, built: Architecture, quantization: Quantization) -> Architecture:
+    """The layers that SGLang's class builds, with what only the files of the model say.
+
+    Args:
+        said: the decoder as the configuration's fields alone describe it.
+        built: the decoder as the class builds it from the same configuration.
+        quantization: how the checkpoint's experts are stored.
+
+    Raises:
+        SourceError: the class builds another number of layers, so it was not the decoder.
+    """
+    count = built.num_layers.value
+    if said.num_layers.value is not None and said.num_layers.value != count:
+        raise SourceError(
+            f"{built.name} builds {count} layers where the configuration says"
+            f" {said.num_layers.value}"
+        )
+    activation = next(_activations(said), "silu")
+    groups = [part for g in built.groups for part in _by_storage(g, quantization, activation)]
+    open_parts = undecided(said.model_type)
+    return said.model_copy(
+        update={
+            "hidden_size": said.hidden_size if said.hidden_size.known else built.hidden_size,
+            "vocab_size": said.vocab_size if said.vocab_size.known else built.vocab_size,
+            "num_layers": said.num_layers if said.num_layers.known else built.num_layers,
+            "groups": tuple(groups),
+            "gemma_norm": built.gemma_norm,
+            "notes": (
+                *(note for note in said.notes if note != open_parts),
+                f"the layers are those that SGLang's {built.name} builds",
+                *dict.fromkeys(_differences(said, built)),
+            ),
+            "unmapped": built.unmapped,
+        }
+    )
+
+
+def without_source(said: Architecture, why: SourceError) -> Architecture:
+    """What the fields say, with the reason why the class's source does not say more."""
+    note = f"SGLang's source of this model was not used: {why}"
+    return said.model_copy(update={"notes": (*said.notes, note)})
+
+
+def _activations(said: Architecture) -> Iterator[str]:
+    return (group.ffn.activation for group in said.groups if isinstance(group.ffn, Moe))
+
+
+def _by_storage(
+    group: LayerGroup, quantization: Quantization, activation: str
+) -> Iterator[LayerGroup]:
+    """The group, split where its layers store their experts differently."""
+    if not isinstance(group.ffn, Moe):
+        yield group
+        return
+    kinds: dict[str, list[int]] = {}
+    for layer in group.layers:
+        kinds.setdefault(quantization.experts(layer), []).append(layer)
+    for kind, layers in kinds.items():
+        ffn = group.ffn.model_copy(update={"quantization": kind, "activation": activation})
+        norms = None if group.norms is None else tuple(_norms_in(group.norms, layers))
+        yield group.model_copy(update={"layers": tuple(layers), "ffn": ffn, "norms": norms})
+
+
+def _norms_in(norms: tuple[Norm, ...], layers: list[int]) -> Iterator[Norm]:
+    for norm in norms:
+        own = None if norm.layers is None else tuple(n for n in norm.layers if n in layers)
+        if own is None or own:
+            yield norm.model_copy(update={"layers": own})
+
+
+def _differences(said: Architecture, built: Architecture) -> Iterator[str]:
+    """Sizes that the fields and the class's code don't agree on."""
+    by_layer = {layer: group for group in said.groups for layer in group.layers}
+    for group in built.groups:
+        other = by_layer.get(group.layers[0])
+        if other is None:
+            continue
+        for one, two in ((other.mixer, group.mixer), (other.ffn, group.ffn)):
+            yield from _part_differences(one, two)
+    yield from _size_difference("hidden_size", said.hidden_size, built.hidden_size)
+
+
+def _part_differences(said: Mixer | Ffn | None, built: Mixer | Ffn | None) -> Iterator[str]:
+    if said is None or built is None or "other" in (said.kind, built.kind):
+        return
+    if said.kind != built.kind:
+        yield f"the configuration's fields describe {said.kind}, SGLang's class builds {built.kind}"
+        return
+    for name in _COMPARED.get(said.kind, ()):
+        yield from _size_difference(name, getattr(said, name), getattr(built, name))
+
+
+def _size_difference(name: str, said: Dim, built: Dim) -> Iterator[str]:
+    if said.known and built.known and said.value != built.value:
+        yield (
+            f"{name}: the configuration's fields alone give {said.value} ({said.expression}),"
+            f" SGLang's class builds {built.value} ({built.expression})"
+        )

@@ -1,0 +1,91 @@
+"""A manifest as the values that the report's rules and filters work on. Pure.
+
+Only what is shown comes along: a manifest keeps neither what a formula's fields were nor what was
+looked up, and foreign keys stay behind.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from pydantic import ValidationError
+
+from discover_models.domain.architecture import Unmapped
+from discover_models.domain.evidence import Evidence
+from discover_models.domain.kernel import (
+    Axis,
+    ClassifiedKernel,
+    Inventory,
+    Parallelism,
+    RequiredKernel,
+)
+from discover_models.domain.manifest import (
+    Manifest,
+    ManifestEvidence,
+    ManifestKernel,
+    ManifestParallelism,
+)
+
+
+def inventory_of(manifest: Manifest) -> Inventory:
+    """What the manifest says of its model; entries that are no longer required are left out."""
+    shas = manifest.repo_shas.known()
+    return Inventory(
+        model_slug=manifest.model_slug,
+        hf_repo_id=manifest.hf_repo_id,
+        revision=manifest.hf_revision,
+        summary=manifest.summary,
+        repo_shas={name: sha for name, sha in shas.items() if sha},
+        kernels=tuple(kernel_of(k) for k in manifest.kernels if k.required),
+        parallelism=_parallelism(manifest.parallelism),
+        unmapped=tuple(
+            Unmapped(what=u.what, reason=u.reason, fields=u.fields, evidence=_evidence(u.evidence))
+            for u in manifest.unmapped
+        ),
+        notes=manifest.notes,
+    )
+
+
+def kernel_of(entry: ManifestKernel) -> ClassifiedKernel:
+    """One entry as a classified kernel."""
+    return ClassifiedKernel(
+        required=RequiredKernel(
+            definition_name=entry.definition_name,
+            op_type=entry.op_type,
+            spec="",
+            axes={
+                name: Axis(value=value, expression=str(entry.formulas.get(name, value)))
+                for name, value in entry.axes.items()
+                if isinstance(value, int)
+            },
+            parallelism=_parallelism(entry.parallelism),
+            layers=entry.layers,
+            used_for=entry.used_for,
+            variant=entry.variant,
+        ),
+        phase1_status=entry.phase1_status,
+        source="dataset_tag" if entry.source == "dataset_tag" else "formula",
+        matched_name=entry.dataset_name,
+        workloads=entry.dataset_workloads,
+        fi_status=entry.fi_status,
+        fi_trace_template=entry.fi_trace_template,
+        sgl_status=entry.sgl_status,
+        evidence=_evidence(entry.evidence),
+        tests=_evidence(entry.tests),
+        notes=entry.notes,
+    )
+
+
+def _parallelism(values: Iterable[ManifestParallelism]) -> tuple[Parallelism, ...]:
+    return tuple(Parallelism(**v.known()) for v in values)
+
+
+def _evidence(values: Iterable[ManifestEvidence]) -> tuple[Evidence, ...]:
+    """The evidence from repositories that we know; others wrote about theirs."""
+    found: list[Evidence] = []
+    for value in values:
+        try:
+            found.append(Evidence(**value.known()))
+        except ValidationError:
+            continue
+    return tuple(found)

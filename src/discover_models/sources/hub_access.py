@@ -1,0 +1,47 @@
+"""The Hub as a run uses it; its client is big, and many runs never ask it anything."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from discover_models.errors import ConfigError
+from discover_models.sources.config_file import ConfigFile
+
+if TYPE_CHECKING:
+    from discover_models.sources.hub import HubClient
+
+
+class Hub(Protocol):
+    """What a run asks of the Hub; see `HubClient`."""
+
+    def fetch_many(self, repo_ids: Iterable[str]) -> dict[str, ConfigFile | ConfigError]:
+        """Each repository's configuration, or why there is none."""
+        ...
+
+    def search(self, name: str) -> list[str]:
+        """Repositories whose name contains `name`."""
+        ...
+
+
+class HubOnDemand:
+    """A client that is made when the first question comes."""
+
+    def __init__(self, *, cache_dir: Path, endpoint: str | None, token: str | None) -> None:
+        self._cache_dir = cache_dir
+        self._endpoint = endpoint
+        self._token = token
+
+    def fetch_many(self, repo_ids: Iterable[str]) -> dict[str, ConfigFile | ConfigError]:
+        return self._client.fetch_many(repo_ids)
+
+    def search(self, name: str) -> list[str]:
+        return self._client.search(name)
+
+    @cached_property
+    def _client(self) -> HubClient:
+        from discover_models.sources.hub import HubClient
+
+        return HubClient(cache_dir=self._cache_dir, endpoint=self._endpoint, token=self._token)

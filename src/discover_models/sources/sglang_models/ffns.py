@@ -1,0 +1,106 @@
+"""The feed-forward part of a decoder layer, from its records."""
+
+from __future__ import annotations
+
+from discover_models.domain.architecture import DenseMlp, Ffn, Moe, OtherFfn
+from discover_models.domain.dimension import Dim
+from discover_models.sources.sglang_models.layer_view import (
+    LayerView,
+    parent_of,
+    plain_value,
+    size_of,
+)
+from discover_models.sources.sglang_models.mixers import mixer_of
+from discover_models.sources.sglang_models.model_source import Record
+from discover_models.sources.sglang_models.routing import Routing, routing_of
+from discover_models.sources.sglang_models.values import to_dim
+
+
+def ffn_of(view: LayerView, hidden: Dim) -> tuple[Ffn | None, Routing | None]:
+    """The feed-forward part and, for a mixture of experts, its routing."""
+    mixer, place = mixer_of(view)
+    experts = view.of_kind("experts")
+    if experts:
+        return _moe(view, experts[0], hidden)
+    linears = [r for r in view.of_kind("linear") if mixer is None or not _inside(r, place)]
+    linears = [r for r in linears if parent_of(r.name)]
+    if not linears:
+        return None, None
+    return _dense(linears, hidden), None
+
+
+def _inside(record: Record, place: str) -> bool:
+    return record.name.startswith(f"{place}.") if place else not parent_of(record.name)
+
+
+def _dense(linears: list[Record], hidden: Dim) -> Ffn:
+    pair = _pair(linears, hidden)
+    if pair is None:
+        names = ", ".join(r.name for r in linears)
+        return OtherFfn(
+            name=parent_of(linears[0].name), reason=f"{names} are no gated or plain MLP"
+        )
+    width, gated = pair
+    return DenseMlp(intermediate=width, gated=gated)
+
+
+def _pair(linears: list[Record], hidden: Dim) -> tuple[Dim, bool] | None:
+    """The width between up and down projections, and whether a gate runs beside up."""
+    for down in linears:
+        n, width = size_of(down)
+        if n.value is None or n.value != hidden.value or width.value is None:
+            continue
+        home = parent_of(down.name)
+        ups = [r for r in linears if r is not down and parent_of(r.name) == home]
+        ups = [r for r in ups if size_of(r)[1].value == hidden.value]
+        total = sum(size_of(r)[0].value or 0 for r in ups)
+        if total in (width.value, 2 * width.value) and ups:
+            return width, total == 2 * width.value
+    return None
+
+
+def _moe(view: LayerView, experts: Record, hidden: Dim) -> tuple[Ffn, Routing]:
+    home = parent_of(experts.name)
+    args = experts.args
+    topk = next(iter(view.under(home, "topk")), None) or next(
+        (r for r in view.under(home, "module") if r.cls.endswith("TopK")), None
+    )
+    routing = routing_of(topk, experts)
+    shared = _shared(view, home, hidden)
+    width = to_dim(args.get("hidden_size"))
+    return Moe(
+        experts=to_dim(args.get("num_experts")),
+        top_k=to_dim((topk.args if topk and "top_k" in topk.args else args).get("top_k")),
+        intermediate=to_dim(args.get("intermediate_size")),
+        routing=routing.name,
+        n_group=routing.n_group,
+        topk_group=routing.topk_group,
+        gated=plain_value(args.get("is_gated", True)) is not False,
+        shared_intermediate=shared,
+        shared_gate=any(size_of(r)[0].value == 1 for r in view.under(home, "linear")),
+        latent=width if width.known and width.value != hidden.value else None,
+        dense_beside=_beside(view, home, hidden),
+    ), routing
+
+
+def _shared(view: LayerView, home: str, hidden: Dim) -> Dim | None:
+    """The shared expert is an MLP in the same block as the routed ones."""
+    linears = [r for r in view.under(home, "linear") if parent_of(r.name) != home]
+    pair = _pair(linears, hidden)
+    return pair[0] if pair else None
+
+
+def _beside(view: LayerView, home: str, hidden: Dim) -> Dim | None:
+    """A dense MLP outside the block of experts."""
+    if not home:
+        return None
+    mixer, place = mixer_of(view)
+    outside = [
+        r
+        for r in view.of_kind("linear")
+        if not r.name.startswith(f"{home}.")
+        and parent_of(r.name)
+        and (mixer is None or not _inside(r, place))
+    ]
+    pair = _pair(outside, hidden)
+    return pair[0] if pair else None

@@ -1,0 +1,113 @@
+"""Which routing a mixture of experts uses, from what its layers were constructed with."""
+
+from __future__ import annotations
+
+import ast
+import re
+from dataclasses import dataclass
+
+from discover_models.domain.dimension import Dim
+from discover_models.sources.sglang_models.layer_view import plain_value
+from discover_models.sources.sglang_models.model_source import Record
+from discover_models.sources.sglang_models.values import (
+    Bound,
+    Choice,
+    FunctionValue,
+    Opaque,
+    Tensor,
+    Unknown,
+    Value,
+    raw,
+    to_dim,
+)
+
+
+@dataclass(frozen=True)
+class Routing:
+    """A routing's name, None where it is not decided, and then why."""
+
+    name: str | None
+    reason: str = ""
+    n_group: Dim | None = None
+    topk_group: Dim | None = None
+
+
+def routing_of(topk: Record | None, experts: Record) -> Routing:
+    """The routing of one MoE layer.
+
+    Softmax with normalised top-k is ``renorm``; sigmoid with a correction bias is ``ds_routing``
+    with groups (even one) and ``minimax2_routing`` without; the rest is named after FlashInfer's
+    `RoutingMethodType`. What the constructors leave open is None with a reason.
+    """
+    declared = _declared(experts.args.get("routing_method_type"))
+    if topk is None:
+        return Routing(None, "no top-k layer was found beside the experts")
+    if topk.cls != "TopK":
+        return Routing(None, f"{topk.cls} is a routing of its own")
+    custom = topk.args.get("custom_routing_function")
+    if custom is not None:
+        return _custom(custom, declared, topk.args.get("top_k"))
+    return _standard(topk, declared)
+
+
+def _declared(value: Value) -> str:
+    """A `RoutingMethodType` in snake case; empty where none is given."""
+    name = plain_value(value)
+    if not isinstance(name, str) or name in ("Unspecified", "Default"):
+        return ""
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
+
+
+def _custom(custom: Value, declared: str, top_k: Value) -> Routing:
+    """A function of the model's own: named as declared, else by what it calls in which order."""
+    if declared:
+        return Routing(f"{declared}_routing")
+    function = custom.function if isinstance(custom, Bound) else custom
+    if not isinstance(function, FunctionValue):
+        return Routing(None, "a routing function that is not read decides it")
+    calls = _calls(function)
+    if calls[:2] == ["topk", "sigmoid"] and "softmax" not in calls and raw(top_k) == 1:
+        return Routing("llama4_routing")
+    return Routing(None, f"the routing function {function.name} decides it")
+
+
+def _calls(function: FunctionValue) -> list[str]:
+    """The scoring and choosing steps of a routing function in order of appearance."""
+    found: list[tuple[int, str]] = []
+    for node in ast.walk(function.node):
+        if isinstance(node, ast.Call):
+            name = ast.unparse(node.func).lower()
+            step = next((s for s in ("topk", "sigmoid", "softmax") if s in name), "")
+            found.append((node.lineno, step))
+    return [step for _, step in sorted(found) if step]
+
+
+def _standard(topk: Record, declared: str) -> Routing:
+    args = topk.args
+    score, normalised = args.get("scoring_func", "softmax"), args.get("renormalize", True)
+    open_values = [score, normalised, args.get("use_grouped_topk")]
+    if any(isinstance(v, (Choice, Opaque, Unknown)) for v in open_values):
+        return Routing(None, "how scores are computed or normalised is not decided")
+    grouped = args.get("use_grouped_topk") is True and args.get("num_expert_group") is not None
+    bias = args.get("correction_bias")
+    if grouped and score == "softmax" and isinstance(bias, (Tensor, Opaque)):
+        score = "sigmoid"  # with a bias, SGLang's grouped top-k is sigmoid whatever it is told
+    if score == "sigmoid":
+        return _sigmoid(bias, grouped, bool(normalised), topk)
+    if score == "softmax" and not grouped:
+        return Routing("renorm" if normalised else "default_routing")
+    shown = f"{score} scores{' in groups' if grouped else ''}"
+    return Routing(None, f"{shown} are no routing of FlashInfer ({declared or 'none declared'})")
+
+
+def _sigmoid(bias: Value, grouped: bool, normalised: bool, topk: Record) -> Routing:
+    if isinstance(bias, (Choice, Unknown)):
+        return Routing(None, "whether there is a correction bias is not decided")
+    if bias is not None and grouped:
+        groups = to_dim(topk.args.get("num_expert_group"))
+        return Routing("ds_routing", "", groups, to_dim(topk.args.get("topk_group")))
+    if isinstance(bias, (Tensor, Opaque)):
+        return Routing("minimax2_routing")
+    if grouped:
+        return Routing(None, "sigmoid scores in groups without a bias are no routing of FlashInfer")
+    return Routing("sigmoid_renorm_routing" if normalised else "sigmoid_routing")

@@ -1,0 +1,261 @@
+"""A model as SGLang's source builds it, as the domain's `Architecture`."""
+
+from __future__ import annotations
+
+import ast
+import re
+from typing import Literal
+
+from discover_models.domain.architecture import (
+    Architecture,
+    LayerGroup,
+    Linear,
+    Norm,
+    OtherFfn,
+    OtherMixer,
+    Unmapped,
+)
+from discover_models.domain.dimension import Dim
+from discover_models.sources.sglang_models.config_value import ConfigValue
+from discover_models.sources.sglang_models.ffns import ffn_of
+from discover_models.sources.sglang_models.layer_view import (
+    LayerView,
+    is_multiplied,
+    norm_size,
+    short,
+    size_of,
+)
+from discover_models.sources.sglang_models.merged import merged_after_loading
+from discover_models.sources.sglang_models.mixers import mixer_of
+from discover_models.sources.sglang_models.model_source import LayerSource, ModelSource, Record
+from discover_models.sources.sglang_models.values import (
+    ABSENT,
+    ClassValue,
+    Instance,
+    Tensor,
+    Value,
+    describe,
+    is_sequence,
+    to_dim,
+)
+
+NormKind = Literal["rmsnorm", "fused_add_rmsnorm", "layernorm", "gated_rmsnorm"]
+_SIGNED = frozenset({"linear", "norm", "attention", "linear_attention", "topk", "experts", "rope"})
+_UNSIGNED_ARGS = frozenset({"prefix", "layer_id", "quant_config", "alt_stream"})
+
+
+def to_architecture(model: ModelSource) -> Architecture:
+    """Groups of equal layers with explicit linears and norms, and what could not be mapped."""
+    text = model.config.text or model.config
+    hidden = to_dim(_found(text, "hidden_size"))
+    groups: list[LayerGroup] = []
+    unmapped: list[Unmapped] = [
+        _problem(model, p.what, p.reason, p.site.path, p.site.line) for p in model.unmapped
+    ]
+    for layers in _equal(model):
+        view = LayerView(model, layers[0])
+        group, open_parts = _group(view, tuple(layer.index for layer in layers), hidden)
+        groups.append(group)
+        unmapped.extend(part for part in open_parts if part not in unmapped)
+    return Architecture(
+        name=model.entry.architecture,
+        model_type=str(_found(model.config, "model_type") or ""),
+        text_path=text.path.rstrip(".") if text is not model.config else "",
+        hidden_size=hidden,
+        vocab_size=to_dim(_found(text, "vocab_size")),
+        num_layers=_layer_count(model, text),
+        groups=tuple(groups),
+        gemma_norm=any(
+            r.cls.startswith("Gemma")
+            for layer in model.layers
+            for r in layer.records
+            if r.kind == "norm"
+        ),
+        unmapped=tuple(unmapped),
+    )
+
+
+def _found(config: ConfigValue, name: str) -> Value:
+    value = config.find(name)
+    return None if value is ABSENT else value
+
+
+def _layer_count(model: ModelSource, text: ConfigValue) -> Dim:
+    declared = to_dim(_found(text, "num_hidden_layers"))
+    built = len(model.layers)
+    return declared if declared.value == built else Dim(value=built, expression="layers built")
+
+
+def _equal(model: ModelSource) -> list[list[LayerSource]]:
+    groups: dict[object, list[LayerSource]] = {}
+    for layer in model.layers:
+        groups.setdefault(signature(layer), []).append(layer)
+    return list(groups.values())
+
+
+def signature(layer: LayerSource) -> object:
+    """What tells a layer from others: its records with their sizes, without its index."""
+    return tuple(
+        (r.name, r.kind, r.cls, tuple(str(c) for c in r.conditions), _arguments(r))
+        for r in layer.records
+    )
+
+
+def _arguments(record: Record) -> object:
+    if record.kind not in _SIGNED and record.kind not in ("conv1d", "parameter", "activation"):
+        return ()
+    return tuple(
+        (name, _shown(value)) for name, value in record.args.items() if name not in _UNSIGNED_ARGS
+    )
+
+
+def _shown(value: Value) -> object:
+    if isinstance(value, Tensor):
+        return tuple(_shown(part) for part in value.shape)
+    if is_sequence(value):
+        return tuple(_shown(part) for part in value)
+    if isinstance(value, Dim):
+        return value.value if value.known else value.expression
+    return describe(value)
+
+
+def _group(
+    view: LayerView, indexes: tuple[int, ...], hidden: Dim
+) -> tuple[LayerGroup, list[Unmapped]]:
+    mixer, _ = mixer_of(view)
+    ffn, routing = ffn_of(view, hidden)
+    unmapped: list[Unmapped] = []
+    if isinstance(mixer, OtherMixer):
+        unmapped.append(_open(view, f"mixer {mixer.name}", mixer.reason))
+    if isinstance(ffn, OtherFfn):
+        unmapped.append(_open(view, f"feed-forward {ffn.name}", ffn.reason))
+    if routing is not None and routing.name is None:
+        unmapped.append(_open(view, "routing", routing.reason))
+    for record in view.of_kind("parameter"):
+        if len(record.args["shape"]) == 2 and not is_multiplied(view, record):
+            unmapped.append(
+                Unmapped(
+                    what=f"parameter {record.name}",
+                    reason="a matrix that no known layer multiplies by",
+                    evidence=(view.model.evidence(record),),
+                )
+            )
+    unmapped.extend(merged_after_loading(view))
+    group = LayerGroup(
+        layers=indexes, mixer=mixer, ffn=ffn, linears=_linears(view), norms=_norms(view, indexes)
+    )
+    return group, unmapped
+
+
+def _open(view: LayerView, what: str, reason: str) -> Unmapped:
+    record = view.layer.records[0]
+    return Unmapped(what=what, reason=reason, evidence=(view.model.evidence(record),))
+
+
+def _problem(model: ModelSource, what: str, reason: str, path: str, line: int) -> Unmapped:
+    return Unmapped(what=what, reason=reason, evidence=(model.source.evidence(path, line, what),))
+
+
+def _linears(view: LayerView) -> tuple[Linear, ...]:
+    """Every GEMM of the layer, the router's bare weight included."""
+    found: dict[str, Linear] = {}
+    for record in view.of_kind("linear", "parameter"):
+        if record.kind == "linear" or is_multiplied(view, record):
+            n, k = size_of(record)
+            name = record.name.removesuffix(".weight")
+            evidence = (view.model.evidence(record),)
+            found.setdefault(name, Linear(name=name, n=n, k=k, evidence=evidence))
+    return tuple(found.values())
+
+
+def _norms(view: LayerView, indexes: tuple[int, ...]) -> tuple[Norm, ...]:
+    """Every normalisation of a group of layers.
+
+    One that takes the residual is fused with the addition, except for the model's very first one:
+    no residual is there yet, so layer 0 runs the plain kernel of the same size.
+    """
+    norms: list[Norm] = []
+    first = _first_with_residual(view) if 0 in indexes else None
+    for record in view.of_kind("norm"):
+        kind = _norm_kind(record)
+        fused = kind == "rmsnorm" and _takes_residual(view, record)
+        if fused and record is first:
+            norms.append(_norm(view, record, "rmsnorm", (0,)))
+        rest = tuple(index for index in indexes if index) if record is first else None
+        if fused and rest != ():
+            norms.append(_norm(view, record, "fused_add_rmsnorm", rest))
+        elif not fused:
+            norms.append(_norm(view, record, kind, None))
+    return tuple(norms)
+
+
+def _norm(view: LayerView, record: Record, kind: NormKind, layers: tuple[int, ...] | None) -> Norm:
+    evidence = (view.model.evidence(record),)
+    size = norm_size(record)
+    return Norm(name=record.name, kind=kind, size=size, layers=layers, evidence=evidence)
+
+
+def _first_with_residual(view: LayerView) -> Record | None:
+    """The norm that layer 0 runs without a residual.
+
+    Its holder's code calls it both ways; where a stage boundary runs the norms, the first counts.
+    """
+    taking = [r for r in view.of_kind("norm") if _takes_residual(view, r)]
+    both = [r for r in taking if short(r.name) in _called_plain(view.holder(r))]
+    return next(iter(both or taking), None)
+
+
+def _norm_kind(record: Record) -> NormKind:
+    site = (
+        record.instance.cls.module
+        if isinstance(record.instance, Instance) and record.instance.cls
+        else ""
+    )
+    if "Gated" in record.cls or re.search("gated|norm_gate", site):
+        return "gated_rmsnorm"
+    return "layernorm" if re.search(r"(?<!RMS)LayerNorm|GroupNorm", record.cls) else "rmsnorm"
+
+
+def _takes_residual(view: LayerView, record: Record) -> bool:
+    """Whether a stage boundary or the holder's own code runs a norm with the residual."""
+    holder = view.holder(record)
+    if holder is not None and holder.cls and short(record.name) in _with_residual(holder.cls):
+        return True
+    return isinstance(record.instance, Instance) and "takes_residual" in record.instance.attrs
+
+
+def _with_residual(cls: ClassValue) -> frozenset[str]:
+    """The members that a class's methods call with a second positional argument or a residual."""
+    return _called(cls)[0]
+
+
+def _called_plain(holder: Instance | None) -> frozenset[str]:
+    """The members that a class's methods call with one argument only."""
+    return _called(holder.cls)[1] if holder is not None and holder.cls else frozenset()
+
+
+def _called(cls: ClassValue) -> tuple[frozenset[str], frozenset[str]]:
+    """The members that a class's methods call with a residual, and those called without one."""
+    if "called" not in cls.cache:
+        found: dict[bool, set[str]] = {True: set(), False: set()}
+        for base in cls.mro:
+            for node in base.members.values() if isinstance(base, ClassValue) else ():
+                for call in ast.walk(node):
+                    if isinstance(call, ast.Call) and (name := _member(call.func)):
+                        found[_passes_residual(call)].add(name)
+        cls.cache["called"] = (frozenset(found[True]), frozenset(found[False]))
+    return cls.cache["called"]
+
+
+def _member(node: ast.expr) -> str:
+    """The name in ``self.name``; empty for anything else."""
+    match node:
+        case ast.Attribute(value=ast.Name(id="self"), attr=name):
+            return name
+        case _:
+            return ""
+
+
+def _passes_residual(call: ast.Call) -> bool:
+    keyword = any(k.arg == "residual" for k in call.keywords)
+    return keyword or (len(call.args) > 1 and "residual" in ast.unparse(call.args[1]))

@@ -1,0 +1,88 @@
+"""Decoders as SGLang's classes build them, read once for each state of the checkout."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from discover_models.domain.architecture import Architecture
+from discover_models.errors import SourceError
+from discover_models.sources.answers import Answers, Kind, files_key
+from discover_models.sources.cache import DiskCache
+from discover_models.sources.class_defaults import defaults_by_place
+from discover_models.sources.config_defaults import ConfigLookup
+from discover_models.sources.contents import Contents
+from discover_models.sources.sglang_files import searched_files
+
+if TYPE_CHECKING:
+    from discover_models.sources.sglang_models.checkout import SglangSource
+
+SECONDS = 60.0
+"""Reading a model takes about one; an endless one is given up."""
+_ARCHITECTURE: Kind[Architecture] = Kind(Architecture)
+
+
+class SourceArchitectures:
+    """The model classes of one checkout of SGLang."""
+
+    def __init__(
+        self,
+        checkout: Path,
+        commit: str | None,
+        libraries: Sequence[ConfigLookup],
+        cache: DiskCache | None = None,
+    ) -> None:
+        """`libraries` give what configuration classes say of fields that a file leaves out."""
+        self._checkout = checkout
+        self._commit = commit
+        self._libraries = libraries
+        self._cache = cache
+
+    def read(self, config: Mapping[str, object]) -> Architecture:
+        """The decoder that SGLang builds from the whole content of a ``config.json``.
+
+        Raises:
+            SourceError: no class is registered for it, or its source can't be followed. No other
+                error comes out: the code that is followed is not ours.
+        """
+        text = json.dumps(config, sort_keys=True).encode()
+        key = f"{self._files} {hashlib.sha256(text).hexdigest()}" if self._files else None
+        answers = Answers("sglang-model", key, self._commit, self._cache)
+        try:
+            return answers.ask("architecture", _ARCHITECTURE, lambda: self._interpret(config))
+        except SourceError:
+            raise
+        except Exception as error:
+            # A fault of the interpreter on one class must not cost the model its inventory.
+            kind = type(error).__name__
+            raise SourceError(f"following the class's source failed: {kind}: {error}") from error
+        finally:
+            answers.save()
+
+    def _interpret(self, config: Mapping[str, object]) -> Architecture:
+        # Most runs need no class's source, so they don't load what follows it.
+        from discover_models.sources.sglang_models.interpreter import new_machine
+        from discover_models.sources.sglang_models.model_source import read_model
+        from discover_models.sources.sglang_models.to_architecture import to_architecture
+
+        end = time.monotonic() + SECONDS
+        machine = new_machine(self._source, out_of_time=lambda: time.monotonic() > end)
+        defaults = defaults_by_place(config, self._libraries)
+        return to_architecture(read_model(self._source, config, defaults, machine))
+
+    @cached_property
+    def _source(self) -> SglangSource:
+        from discover_models.sources.sglang_models.checkout import SglangSource
+
+        return SglangSource(self._checkout, self._commit)
+
+    @cached_property
+    def _files(self) -> str | None:
+        """Stands for all of SGLang's files: any of them may be what a class is made of."""
+        contents = Contents(self._checkout) if self._cache is not None else None
+        return files_key(contents, searched_files(self._checkout))

@@ -1,0 +1,222 @@
+"""The action from end to end: a scheduled run, GitHub's emulator and a state branch in git."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import subprocess
+import sys
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from action.fake_runner import FakeRunner
+from discover_models import demo
+from discover_models.action import run_action
+from emulator.server import FOREVER, Emulator, Fault
+from hosts import BOT, REPOSITORY, FakeTime, connect
+
+CONFIG = "".join(
+    ["models:\n", *(f"  {repo.split('/')[1].lower()}: {repo}\n" for repo in demo.MODELS)]
+)
+SLUGS = [repo.split("/")[1].lower() for repo in demo.MODELS]
+
+
+@dataclass
+class Host:
+    emulator: Emulator
+    runner: FakeRunner
+    server: Path
+    time: FakeTime = field(default_factory=lambda: FakeTime(now=1_790_000_000.0))
+    log: list[str] = field(default_factory=list[str])
+    config: Fault | None = None
+    faults: tuple[Fault, ...] = ()
+
+    def configure(self, text: str) -> None:
+        """Put the configuration on the default branch, where no account here may write."""
+        content = base64.encodebytes(text.encode()).decode()
+        answer = json.dumps({"type": "file", "encoding": "base64", "content": content})
+        path = "/contents/.github/discover-models.yml$"
+        self.config = Fault(method="GET", path=path, status=200, body=answer, times=FOREVER)
+
+    def run(self, event: str = "schedule", **inputs: str) -> int:
+        self.log.clear()
+        self.emulator.faults([*([self.config] if self.config else []), *self.faults])
+        (self.runner.folder / "files" / "output").unlink(missing_ok=True)
+        given = {
+            "offline": "true",
+            "configs": str(demo.CONFIGS),
+            "github-token": Emulator.token(BOT),
+            **{name.replace("_", "-"): value for name, value in inputs.items()},
+        }
+        environment = self.runner.environment(
+            event,
+            given,
+            GITHUB_REPOSITORY=REPOSITORY,
+            GITHUB_API_URL=self.emulator.url,
+            GITHUB_SERVER_URL=self.server.as_uri(),
+        )
+        return run_action(environment, self.log.append, self.time.timing())
+
+    def titles(self) -> list[str]:
+        with closing(connect(self.emulator, self.time)) as github:
+            return sorted(issue.title for issue in github.issues())
+
+    def stored(self) -> list[str]:
+        folder = self.server / f"{REPOSITORY}.git"
+        done = subprocess.run(
+            ["git", "-C", str(folder), "ls-tree", "-r", "--name-only", "kernel-inventory"],
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=False,
+        )
+        return done.stdout.split()
+
+
+@pytest.fixture
+def host(emulator: Emulator, tmp_path: Path) -> Host:
+    server = tmp_path / "server"
+    folder = server / f"{REPOSITORY}.git"
+    subprocess.run(["git", "init", "-q", "--bare", str(folder)], check=True, timeout=30)
+    (tmp_path / "run").mkdir()
+    runner = FakeRunner(tmp_path / "run")
+    workspace = runner.workspace / "tmp"
+    workspace.mkdir()
+    demo.prepare(workspace)
+    found = Host(emulator, runner, server)
+    found.configure(CONFIG)
+    return found
+
+
+def test_a_first_run_publishes_and_a_second_writes_nothing(host: Host) -> None:
+    assert host.run() == 0, host.log
+    sent = len(host.emulator.log())
+    outputs = host.runner.outputs
+    assert outputs["changed"] == "true"
+    assert len(json.loads(outputs["issues-opened"])) == 3
+    assert len(host.titles()) == 3
+    assert host.stored() == [*(f"manifests/{slug}.json" for slug in sorted(SLUGS)), "state.json"]
+    record = json.loads((host.runner.workspace / outputs["run-record"]).read_text("utf-8"))
+    assert record["published"] is True
+    assert {p["action"] for p in record["plan"]} == {"create"}
+    assert record["requests"] == sent
+
+    before = len(host.emulator.writes())
+    assert host.run() == 0, host.log
+    assert len(host.emulator.writes()) == before
+    assert host.runner.outputs["changed"] == "false"
+    assert host.runner.outputs["issues-opened"] == "[]"
+
+
+def test_a_scheduled_run_takes_the_models_of_the_state(host: Host) -> None:
+    assert host.run("workflow_dispatch", model_name=SLUGS[0]) == 0, host.log
+    host.configure("{}\n")
+    assert host.run() == 0, host.log
+    assert json.loads(host.runner.outputs["slugs"]) == [SLUGS[0]]
+
+
+def test_a_dry_run_shows_the_same_plan_and_writes_nothing(host: Host) -> None:
+    before = len(host.emulator.writes())
+    assert host.run(dry_run="true") == 0, host.log
+    assert len(host.emulator.writes()) == before
+    assert host.stored() == []
+    planned = [line for line in host.log if line.startswith("would create")]
+    assert len(planned) == 3
+    assert "This is a dry run" in host.runner.summary
+    assert not any("state branch" in line for line in host.log)
+
+
+def test_the_rest_is_held_back(host: Host) -> None:
+    assert host.run(max_new_issues="1") == 0, host.log
+    record = json.loads(
+        (host.runner.workspace / host.runner.outputs["run-record"]).read_text("utf-8")
+    )
+    assert len(record["held_back"]) == 1
+    assert len(host.titles()) == 2
+
+
+def test_a_wrong_configuration_stops_the_run_before_anything_is_written(host: Host) -> None:
+    host.configure("models: {}\nmodles: {}\n")
+    before = len(host.emulator.writes())
+    assert host.run() == 1
+    errors = [line for line in host.log if line.startswith("::error::")]
+    assert errors == ["::error::.github/discover-models.yml, line 2: there is no setting 'modles'."]
+    assert len(host.emulator.writes()) == before
+
+
+def test_incomplete_publishing_is_red(host: Host) -> None:
+    fault = Fault(method="POST", path=r"/issues$", status=403, times=FOREVER)
+    host.faults = (fault,)
+    assert host.run() == 1
+    assert [line for line in host.log if line.startswith("::error::")]
+    assert host.runner.outputs["changed"] == "false"
+
+
+def test_a_forbidden_state_branch_is_a_warning(host: Host) -> None:
+    hook = host.server / f"{REPOSITORY}.git" / "hooks" / "pre-receive"
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text("#!/bin/sh\nexit 1\n", "utf-8")
+    hook.chmod(0o755)
+    assert host.run() == 0, host.log
+    warnings = [line for line in host.log if line.startswith("::warning::")]
+    assert any("artifact" in line for line in warnings)
+    assert len(host.titles()) == 3
+
+
+def test_a_github_that_does_not_answer_stops_the_run(host: Host) -> None:
+    host.faults = (Fault(how="hang up", path="/repos", times=FOREVER),)
+    host.config = None
+    assert host.run() == 1
+    assert [line for line in host.log if line.startswith("::error::")]
+    assert Emulator.token(BOT) not in "".join(host.log).replace("::add-mask::", "", 1)[30:]
+
+
+def terminal(host: Host, folder: Path, *more: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [
+            *(sys.executable, "-m", "discover_models", "publish"),
+            *("--manifests", str(folder), "--repository", REPOSITORY, *more),
+        ],
+        env={
+            "PATH": os.environ["PATH"],
+            "GITHUB_TOKEN": Emulator.token(BOT),
+            "GITHUB_API_URL": host.emulator.url,
+            "GITHUB_SERVER_URL": host.server.as_uri(),
+        },
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+def test_manifests_are_published_from_a_terminal(host: Host) -> None:
+    host.config = None
+    assert host.run("workflow_dispatch", model_name=SLUGS[0], github_token="") == 0, host.log
+    folder = host.runner.workspace / host.runner.outputs["folder"] / "manifests"
+
+    planned = terminal(host, folder, "--dry-run")
+    assert planned.returncode == 0, planned.stderr
+    assert len(planned.stdout.splitlines()) == 2
+    assert planned.stdout.startswith("would create: ")
+    assert host.emulator.writes() == []
+    assert host.stored() == []
+
+    done = terminal(host, folder)
+    assert done.returncode == 0, done.stderr
+    assert len(host.titles()) == 2
+    assert f"manifests/{SLUGS[0]}.json" in host.stored()
+
+    written = len(host.emulator.writes())
+    assert terminal(host, folder).returncode == 0
+    assert len(host.emulator.writes()) == written
+
+
+def test_a_folder_without_manifests_is_a_wrong_argument(host: Host, tmp_path: Path) -> None:
+    done = terminal(host, tmp_path / "run")
+    assert done.returncode == 2
+    assert "holds no manifest" in done.stderr

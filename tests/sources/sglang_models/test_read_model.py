@@ -1,0 +1,380 @@
+"""What a model is made of, from a hand-written SGLang and a configuration."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from discover_models.domain.architecture import (
+    Architecture,
+    DenseMlp,
+    GqaAttention,
+    Moe,
+    OtherMixer,
+)
+from discover_models.errors import SourceError
+from discover_models.sources.sglang_models.checkout import SglangSource
+from discover_models.sources.sglang_models.config_value import TableDefaults
+from discover_models.sources.sglang_models.interpreter import new_machine
+from discover_models.sources.sglang_models.model_source import read_class, read_model
+from discover_models.sources.sglang_models.registry import registered
+from discover_models.sources.sglang_models.to_architecture import to_architecture
+from sglang_miniature import CONFIG, DENSE, MOE, MOE_CONFIG, write_sglang
+
+
+def architecture(root: Path, config: Mapping[str, object], **models: str) -> Architecture:
+    source = SglangSource(write_sglang(root, **models), commit="c" * 40)
+    return to_architecture(read_model(source, config))
+
+
+def linears(found: Architecture, group: int) -> dict[str, tuple[int | None, int | None]]:
+    return {x.name: (x.n.value, x.k.value) for x in found.groups[group].linears or ()}
+
+
+def test_registry_lists_single_classes_and_lists_with_file_and_line(tmp_path: Path) -> None:
+    source = SglangSource(write_sglang(tmp_path))
+    found = {e.architecture: (e.path, e.line) for e in registered(new_machine(source))}
+
+    assert sorted(found) == ["ToyForCausalLM", "ToyMoeForCausalLM", "ToyMoeForCausalLMNextN"]
+    path, line = found["ToyMoeForCausalLM"]
+    text = (tmp_path / path).read_text(encoding="utf-8").splitlines()[line - 1]
+    assert text.startswith("class ToyMoeForCausalLM(")
+
+
+def test_registry_entry_that_is_no_class_is_an_error(tmp_path: Path) -> None:
+    source = SglangSource(write_sglang(tmp_path, broken="EntryClass = [nowhere]"))
+
+    with pytest.raises(SourceError, match=r"broken\.py"):
+        registered(new_machine(source))
+
+
+def test_dense_layers_with_their_gemms(tmp_path: Path) -> None:
+    found = architecture(tmp_path, CONFIG)
+
+    assert linears(found, 0) == {
+        "self_attn.qkv_proj": ((4 + 2 * 2) * 32, 64),
+        "self_attn.o_proj": (64, 128),
+        "mlp.gate_up_proj": (320, 64),
+        "mlp.down_proj": (64, 160),
+    }
+    ffn = found.groups[0].ffn
+    assert isinstance(ffn, DenseMlp)
+    assert (ffn.intermediate.value, ffn.gated) == (160, True)
+
+
+def test_a_size_remembers_its_configuration_fields_and_its_line(tmp_path: Path) -> None:
+    found = architecture(tmp_path, CONFIG)
+    qkv = next(x for x in found.groups[0].linears or () if x.name == "self_attn.qkv_proj")
+
+    assert {o.field for o in qkv.n.origins} == {
+        "num_attention_heads",
+        "num_key_value_heads",
+        "head_dim",
+    }
+    evidence = qkv.evidence[0]
+    text = (tmp_path / evidence.path).read_text(encoding="utf-8").splitlines()
+    assert "QKVParallelLinear(config.hidden_size" in text[(evidence.line or 0) - 1]
+
+
+def test_layers_that_differ_by_index_are_groups_of_their_own(tmp_path: Path) -> None:
+    found = architecture(tmp_path, CONFIG)
+
+    windows = {
+        group.layers: group.mixer.window.value if group.mixer.window else None
+        for group in found.groups
+        if isinstance(group.mixer, GqaAttention)
+    }
+    assert windows == {(0, 2): None, (1, 3): 512}
+
+
+def test_attention_facts(tmp_path: Path) -> None:
+    mixer = architecture(tmp_path, {**CONFIG, "partial": 0.25}).groups[0].mixer
+
+    assert isinstance(mixer, GqaAttention)
+    assert (mixer.q_heads.value, mixer.kv_heads.value, mixer.head_dim.value) == (4, 2, 32)
+    assert mixer.qk_norm == "per_head"
+    assert mixer.rope is not None
+    assert (mixer.rope.style, mixer.rope.rotary_dim.value) == ("neox", 8)
+
+
+def test_only_a_norm_that_is_called_with_the_residual_is_fused(tmp_path: Path) -> None:
+    norms = architecture(tmp_path, CONFIG).groups[0].norms or ()
+
+    fused = {n.name for n in norms if n.kind == "fused_add_rmsnorm"}
+    assert fused == {"input_layernorm"}
+    assert {n.name for n in norms if n.kind == "rmsnorm"} == {
+        "self_attn.q_norm",
+        "input_layernorm",
+        "post_norm",
+    }
+
+
+def test_dispatch_table_module_alias_and_inheritance_from_another_file(tmp_path: Path) -> None:
+    found = architecture(tmp_path, MOE_CONFIG)
+    by_layers = {group.layers: group for group in found.groups}
+
+    assert set(by_layers) == {(0,), (1, 3), (2,)}
+    assert isinstance(by_layers[(0,)].ffn, DenseMlp)
+    moe = by_layers[(2,)].ffn
+    assert isinstance(moe, Moe)
+    assert (moe.experts.value, moe.top_k.value, moe.intermediate.value) == (16, 2, 48)
+    assert moe.shared_intermediate is not None
+    assert moe.shared_intermediate.value == 48
+
+
+def test_a_routers_bare_weight_counts_as_a_gemm(tmp_path: Path) -> None:
+    found = architecture(tmp_path, MOE_CONFIG)
+    sparse = next(i for i, group in enumerate(found.groups) if group.layers == (2,))
+
+    assert linears(found, sparse)["mlp.gate"] == (16, 64)
+
+
+@pytest.mark.parametrize(
+    ("fields", "routing"),
+    [
+        ({}, "ds_routing"),
+        ({"n_group": 1, "topk_group": 1}, "ds_routing"),
+        ({"n_group": None}, "minimax2_routing"),
+        ({"n_group": None, "topk_method": "greedy"}, "sigmoid_renorm_routing"),
+        (
+            {"n_group": None, "topk_method": "greedy", "norm_topk_prob": False},
+            "sigmoid_routing",
+        ),
+        ({"n_group": None, "topk_method": "greedy", "scoring_func": "softmax"}, "renorm"),
+        (
+            {
+                "n_group": None,
+                "topk_method": "greedy",
+                "scoring_func": "softmax",
+                "norm_topk_prob": False,
+            },
+            "default_routing",
+        ),
+        ({"n_group": None, "scoring_func": "sqrtsoftplus"}, None),
+        ({"topk_method": "greedy"}, None),
+        ({"topk_method": "greedy", "scoring_func": "softmax"}, None),
+    ],
+)
+def test_routing(tmp_path: Path, fields: dict[str, object], routing: str | None) -> None:
+    found = architecture(tmp_path, {**MOE_CONFIG, **fields})
+    moe = found.groups[-1].ffn
+
+    assert isinstance(moe, Moe)
+    assert moe.routing == routing
+    assert any(u.what == "routing" for u in found.unmapped) is (routing is None)
+
+
+@pytest.mark.parametrize(
+    ("body", "top_k", "routing"),
+    [
+        (
+            "scores, ids = torch.topk(logits, k)\n    return torch.sigmoid(scores), ids",
+            1,
+            "llama4_routing",
+        ),
+        ("scores, ids = torch.topk(logits, k)\n    return torch.sigmoid(scores), ids", 2, None),
+        ("return torch.topk(torch.sigmoid(logits), k)", 1, None),
+    ],
+)
+def test_a_routing_function_of_the_models_own(
+    tmp_path: Path, body: str, top_k: int, routing: str | None
+) -> None:
+    text = MOE.replace("scoring_func=config.scoring_func", "custom_routing_function=choose")
+    text = text.replace("class ToyGate", f"def choose(logits, k):\n    {body}\n\nclass ToyGate")
+    moe = architecture(tmp_path, {**MOE_CONFIG, "top_k": top_k}, toy_moe=text).groups[-1].ffn
+
+    assert isinstance(moe, Moe)
+    assert moe.routing == routing
+
+
+def test_a_field_that_decides_a_routing_and_is_missing_leaves_it_open(tmp_path: Path) -> None:
+    config = {k: v for k, v in MOE_CONFIG.items() if k != "scoring_func"}
+    moe = architecture(tmp_path, config).groups[-1].ffn
+
+    assert isinstance(moe, Moe)
+    assert moe.routing is None
+
+
+def test_a_missing_field_makes_sizes_unknown_never_zero(tmp_path: Path) -> None:
+    config = {k: v for k, v in CONFIG.items() if k != "intermediate_size"}
+    source = SglangSource(write_sglang(tmp_path))
+    model = read_model(source, config)
+    found = to_architecture(model)
+
+    down = next(x for x in found.groups[0].linears or () if x.name == "mlp.down_proj")
+    assert down.k.value is None
+    assert down.k.missing == ("intermediate_size",)
+    assert model.missing == ("intermediate_size",)
+
+
+def test_class_defaults_fill_what_a_file_leaves_out(tmp_path: Path) -> None:
+    config = {k: v for k, v in CONFIG.items() if k != "intermediate_size"}
+    table = TableDefaults("default of some library ToyConfig", {"intermediate_size": 96})
+    source = SglangSource(write_sglang(tmp_path))
+    found = to_architecture(read_model(source, config, lambda _data, _path: table))
+
+    down = next(x for x in found.groups[0].linears or () if x.name == "mlp.down_proj")
+    assert down.k.value == 96
+    assert down.k.origins[0].source == "default of some library ToyConfig"
+
+
+def test_both_sides_of_an_undecided_test_are_kept_with_its_text(tmp_path: Path) -> None:
+    text = DENSE.replace(
+        "        self.post_norm = RMSNorm(config.hidden_size)\n",
+        "        if config.extra:\n"
+        "            self.post_norm = RMSNorm(config.hidden_size)\n"
+        "        else:\n"
+        "            self.post_norm = RMSNorm(config.hidden_size * 2)\n",
+    )
+    source = SglangSource(write_sglang(tmp_path, toy=text))
+    model = read_model(source, CONFIG)
+
+    records = [r for r in model.layers[0].records if r.name == "post_norm"]
+    assert [str(c) for r in records for c in r.conditions] == [
+        "config.extra",
+        "not (config.extra)",
+    ]
+    assert {str(c) for c in model.conditions} == {"config.extra", "not (config.extra)"}
+
+
+def test_equal_sides_of_an_undecided_test_need_no_condition(tmp_path: Path) -> None:
+    text = DENSE.replace(
+        "        self.post_norm = RMSNorm(config.hidden_size)\n",
+        "        self.post_norm = (\n"
+        "            RMSNorm(config.hidden_size) if config.extra else RMSNorm(config.hidden_size)\n"
+        "        )\n",
+    )
+    model = read_model(SglangSource(write_sglang(tmp_path, toy=text)), CONFIG)
+
+    records = [r for r in model.layers[0].records if r.name == "post_norm"]
+    assert [r.conditions for r in records] == [()]
+
+
+def test_other_platforms_are_left_out(tmp_path: Path) -> None:
+    text = DENSE.replace(
+        "from sglang.srt.utils import make_layers\n",
+        "from sglang.srt.utils import is_hip, make_layers\n_is_hip = is_hip()\n",
+    ).replace(
+        "        self.input_layernorm = RMSNorm(config.hidden_size)\n",
+        "        self.input_layernorm = RMSNorm(1 if _is_hip else config.hidden_size)\n",
+    )
+    norms = architecture(tmp_path, CONFIG, toy=text).groups[0].norms or ()
+
+    assert [n.size.value for n in norms if n.name == "input_layernorm"] == [64, 64]
+
+
+def test_projections_that_fit_no_grouped_query_attention_are_not_called_that(
+    tmp_path: Path,
+) -> None:
+    text = DENSE.replace(
+        "        self.q_norm = RMSNorm(self.head_dim)\n",
+        "        self.q_norm = RMSNorm(self.head_dim)\n"
+        "        self.index_proj = MergedColumnParallelLinear(config.hidden_size, [24])\n",
+    )
+    found = architecture(tmp_path, CONFIG, toy=text)
+
+    mixer = found.groups[0].mixer
+    assert isinstance(mixer, OtherMixer)
+    assert "index_proj" in mixer.reason
+    assert linears(found, 0)["self_attn.index_proj"] == (24, 64)
+    assert found.unmapped
+
+
+def test_a_constructor_that_raises_is_reported_and_the_rest_is_read(tmp_path: Path) -> None:
+    text = MOE.replace(
+        "        self.gate = ToyGate(config)\n",
+        "        if config.top_k != 4:\n            raise ValueError('only four')\n"
+        "        self.gate = ToyGate(config)\n",
+    )
+    found = architecture(tmp_path, MOE_CONFIG, toy_moe=text)
+
+    assert any("only four" in u.reason for u in found.unmapped)
+    assert linears(found, 0)["self_attn.o_proj"] == (64, 128)
+
+
+def test_endless_code_ends_with_a_sentence(tmp_path: Path) -> None:
+    text = DENSE + "\ndef again(n):\n    return again(n) + again(n)\n"
+    text = text.replace(
+        "        self.norm = RMSNorm(", "        again(1)\n        self.norm = RMSNorm("
+    )
+    source = SglangSource(write_sglang(tmp_path, toy=text))
+
+    with pytest.raises(SourceError, match="steps"):
+        read_model(source, CONFIG)
+
+
+def test_a_class_without_a_configuration_shows_all_that_it_can_build(tmp_path: Path) -> None:
+    machine = new_machine(SglangSource(write_sglang(tmp_path)))
+    entry = next(e for e in registered(machine) if e.architecture == "ToyMoeForCausalLM")
+    model = read_class(machine, entry)
+
+    found = {r.name: [str(c) for c in r.conditions] for x in model.layers for r in x.records}
+    assert any("first_dense" in c for c in found["mlp.down_proj"])
+    assert any("first_dense" in c for c in found["mlp.experts"])
+    assert any("n_shared" in c for c in found["mlp.shared.down_proj"])
+    assert found["self_attn.attn"] == []
+
+
+def test_weights_that_are_joined_after_loading_are_named(tmp_path: Path) -> None:
+    text = DENSE.replace(
+        "class ToyLayer(nn.Module):",
+        "    def build_fused(self):\n"
+        "        parts = [self.qkv_proj.weight.data, self.o_proj.weight.data]\n"
+        "        self.fused = torch.cat(parts)\n\n"
+        "class ToyLayer(nn.Module):",
+    )
+    found = architecture(tmp_path, CONFIG, toy=text)
+
+    named = [u.reason for u in found.unmapped if u.what == "merged weights of self_attn"]
+    assert named == ["build_fused joins the weights of o_proj, qkv_proj: they may run as one GEMM"]
+
+
+def test_an_unregistered_architecture_is_a_source_error(tmp_path: Path) -> None:
+    source = SglangSource(write_sglang(tmp_path))
+
+    with pytest.raises(SourceError, match="OtherForCausalLM"):
+        read_model(source, {"architectures": ["OtherForCausalLM"]})
+
+
+def test_a_file_that_cannot_be_parsed_is_a_source_error(tmp_path: Path) -> None:
+    source = SglangSource(write_sglang(tmp_path, toy="class Toy(:\n"))
+
+    with pytest.raises(SourceError, match=r"toy\.py"):
+        read_model(source, CONFIG)
+
+
+def test_a_byte_order_mark_is_no_obstacle(tmp_path: Path) -> None:
+    assert architecture(tmp_path, CONFIG, toy=f"\ufeff{DENSE}").groups
+
+
+def test_own_configuration_class_gives_defaults_and_properties(tmp_path: Path) -> None:
+    write_sglang(
+        tmp_path,
+        toy=DENSE.replace(
+            "config.sliding_window if layer_id % 2", "512 if layer_id in config.local"
+        ),
+    )
+    folder = tmp_path / "python/sglang/srt/configs"
+    folder.mkdir()
+    (folder / "__init__.py").write_text("", encoding="utf-8")
+    (folder / "toy.py").write_text(
+        "from transformers import PretrainedConfig\n\n"
+        "class ToyConfig(PretrainedConfig):\n"
+        '    model_type = "toy"\n\n'
+        "    def __init__(self, intermediate_size=96, every=3, **kwargs):\n"
+        "        self.intermediate_size = intermediate_size\n"
+        "        self.every = every\n"
+        "        super().__init__(**kwargs)\n\n"
+        "    @property\n"
+        "    def local(self):\n"
+        "        return [i for i in range(self.num_hidden_layers) if i % self.every == 0]\n",
+        encoding="utf-8",
+    )
+    config = {k: v for k, v in CONFIG.items() if k != "intermediate_size"}
+    found = to_architecture(read_model(SglangSource(tmp_path), config))
+
+    assert {g.layers for g in found.groups} == {(0, 3), (1, 2)}
+    ffn = found.groups[0].ffn
+    assert isinstance(ffn, DenseMlp)
+    assert ffn.intermediate.value == 96
+    assert ffn.intermediate.origins[0].source == "default of SGLang ToyConfig"

@@ -1,0 +1,573 @@
+"""The verdicts, over real indexes on hand-written miniature checkouts."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from discover_models.classify import Sources, classify, tagged_only
+from discover_models.domain.kernel import Axis, ClassifiedKernel, RequiredKernel
+from discover_models.errors import SourceError
+from discover_models.ops import SPECS
+from discover_models.sources.dataset import DatasetIndex
+from discover_models.sources.flashinfer import FlashInferIndex
+from discover_models.sources.sglang import SglangIndex
+
+TRACED = """\
+from flashinfer.api_logging import flashinfer_api
+from flashinfer.templates import some_trace
+
+@flashinfer_api(trace=some_trace)
+def {name}(x): ...
+"""
+PLAIN = """\
+from flashinfer.api_logging import flashinfer_api
+
+@flashinfer_api
+def {name}(x): ...
+"""
+BASICS = {
+    "flashinfer/flashinfer/__init__.py": "",
+    "flashinfer/flashinfer/api_logging.py": "def flashinfer_api(func=None, *, trace=None): ...\n",
+    "flashinfer/flashinfer/templates.py": "some_trace = object()\n",
+    "sglang/python/sglang/__init__.py": "",
+    "flashinfer-trace/definitions/other/other.json": json.dumps(
+        {"name": "other", "op_type": "other", "axes": {}, "inputs": {}}
+    ),
+}
+SAMPLING = "flashinfer/flashinfer/sampling.py"
+USE = "sglang/python/sglang/srt/layers/use.py"
+Judge = Callable[..., ClassifiedKernel]
+
+
+def need(spec: str, name: str, **axes: int) -> RequiredKernel:
+    return RequiredKernel(
+        definition_name=name,
+        op_type=SPECS[spec].op_type,
+        spec=spec,
+        axes={axis: Axis(value=value, expression=axis) for axis, value in axes.items()},
+    )
+
+
+TOP_P = need("top_p_sampling_from_probs", "top_p_sampling_from_probs_v1000", vocab_size=1000)
+TOP_P_CALL = """\
+from flashinfer.sampling import top_p_sampling_from_probs
+
+def sample(p):
+    return top_p_sampling_from_probs(p)
+"""
+
+
+@pytest.fixture
+def judge(tmp_path: Path) -> Judge:
+    """Writes files below three checkouts and gives the verdicts on a kernel."""
+
+    def call(kernel: RequiredKernel, files: dict[str, str] | None = None) -> ClassifiedKernel:
+        for name, text in (BASICS | (files or {})).items():
+            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / name).write_text(text)
+        return classify(
+            kernel,
+            Sources(
+                dataset=DatasetIndex.open(tmp_path / "flashinfer-trace", "d" * 40),
+                flashinfer=FlashInferIndex.open(tmp_path / "flashinfer", "f" * 40),
+                sglang=SglangIndex.open(tmp_path / "sglang", "a" * 40),
+            ),
+        )
+
+    return call
+
+
+def definition(name: str, op_type: str, **content: Any) -> dict[str, str]:
+    path = f"flashinfer-trace/definitions/{op_type}/{name}.json"
+    return {path: json.dumps({"name": name, "op_type": op_type, **content})}
+
+
+def verdicts(kernel: ClassifiedKernel) -> tuple[str, str | None, bool | None, str | None]:
+    return (kernel.phase1_status, kernel.fi_status, kernel.fi_trace_template, kernel.sgl_status)
+
+
+# Existing ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("workloads", [True, False])
+def test_existing_by_name(judge: Judge, workloads: bool) -> None:
+    name = TOP_P.definition_name
+    files = definition(name, "sampling", axes={"vocab_size": {"type": "const", "value": 1000}})
+    if workloads:
+        files[f"flashinfer-trace/workloads/sampling/{name}.jsonl"] = "{}\n"
+    found = judge(TOP_P, files)
+    assert verdicts(found) == ("existing", None, None, None)
+    assert (found.matched_name, found.workloads, found.notes) == (name, workloads, ())
+    assert found.evidence[0].path == f"definitions/sampling/{name}.json"
+    assert [e.found for e in found.evidence] == [True, workloads]
+
+
+def test_a_name_that_its_axes_contradict_is_no_verdict(judge: Judge) -> None:
+    axes = {"vocab_size": {"type": "const", "value": 1001}}
+    with pytest.raises(SourceError, match="contradicts its name: axis vocab_size is 1001"):
+        judge(TOP_P, definition(TOP_P.definition_name, "sampling", axes=axes))
+
+
+RAGGED = need(
+    "gqa_ragged_prefill_causal",
+    "gqa_ragged_prefill_causal_h8_kv2_d128",
+    num_qo_heads=8,
+    num_kv_heads=2,
+    head_dim=128,
+)
+
+
+def ragged_dump(**changes: Any) -> dict[str, Any]:
+    """FlashInfer's own dump of the ragged prefill, as far as it decides."""
+    heads = {"num_qo_heads": 8, "num_kv_heads": 2, "head_dim": 128}
+    tensors = {
+        "q": ("bfloat16", ["total_q", "num_qo_heads", "head_dim"]),
+        "k": ("bfloat16", ["total_kv", "num_kv_heads", "head_dim"]),
+        "v": ("bfloat16", ["total_kv", "num_kv_heads", "head_dim"]),
+        "qo_indptr": ("int32", ["len_indptr"]),
+        "kv_indptr": ("int32", ["len_indptr"]),
+    }
+    content: dict[str, Any] = {
+        "axes": {n: {"type": "const", "value": v} for n, v in heads.items()},
+        "inputs": {n: {"dtype": d, "shape": s} for n, (d, s) in tensors.items()},
+        "tags": ["fi_api:flashinfer.prefill.BatchPrefillWithRaggedKVCacheWrapper.run"],
+    }
+    for key, value in changes.items():
+        part, _, name = key.partition("__")
+        if name and value is None:
+            del content[part][name]
+        elif name:
+            content[part][name] = value
+        else:
+            content[part] = value
+    return content
+
+
+def test_existing_under_the_name_of_a_dump(judge: Judge) -> None:
+    found = judge(RAGGED, definition("gqa_ragged_h8_kv2_d128", "gqa_ragged", **ragged_dump()))
+    assert found.phase1_status == "existing"
+    assert found.matched_name == "gqa_ragged_h8_kv2_d128"
+    assert "gqa_ragged_h8_kv2_d128" in found.notes[0]
+
+
+def test_a_dump_may_not_know_a_dtype(judge: Judge) -> None:
+    content = ragged_dump(
+        inputs__q={"dtype": "unknown", "shape": ["total_q", "num_qo_heads", "head_dim"]}
+    )
+    found = judge(RAGGED, definition("gqa_ragged_h8_kv2_d128", "gqa_ragged", **content))
+    assert found.phase1_status == "existing"
+
+
+Q = ["total_q", "num_qo_heads", "head_dim"]
+
+
+@pytest.mark.parametrize(
+    ("op_type", "content"),
+    [
+        ("gqa_paged", ragged_dump()),
+        ("gqa_ragged", ragged_dump(axes__head_dim={"type": "const", "value": 64})),
+        ("gqa_ragged", ragged_dump(inputs__kv_indptr=None)),
+        ("gqa_ragged", ragged_dump(inputs__q={"dtype": "float16", "shape": Q})),
+        ("gqa_ragged", ragged_dump(inputs__q={"dtype": "bfloat16", "shape": Q[::-1]})),
+        ("gqa_ragged", ragged_dump(inputs__q={"dtype": "bfloat16", "shape": None})),
+        ("gqa_ragged", ragged_dump(tags=["fi_api:flashinfer.prefill.Other.run"])),
+        ("gqa_ragged", ragged_dump(tags=[])),
+    ],
+    ids=["op_type", "axis", "input", "dtype", "layout", "scalar", "API", "no API"],
+)
+def test_the_name_of_a_dump_alone_decides_nothing(
+    judge: Judge, op_type: str, content: dict[str, Any]
+) -> None:
+    found = judge(RAGGED, definition("gqa_ragged_h8_kv2_d128", op_type, **content))
+    assert found.phase1_status == "new"
+    assert "gqa_ragged_h8_kv2_d128" in found.evidence[0].looked_for
+
+
+def test_a_dump_of_local_experts_is_not_one_of_all(judge: Judge) -> None:
+    """Its name has the local experts only: all of them must be local."""
+
+    def dump(experts: int) -> dict[str, str]:
+        axes = {
+            "top_k": 8, "num_local_experts": 16, "num_experts": experts, "hidden_size": 512,
+            "intermediate_size": 256,
+        }  # fmt: skip
+        gemm1 = ["num_local_experts", "gemm1_out_size", "hidden_size"]
+        gemm2 = ["num_local_experts", "hidden_size", "intermediate_size"]
+        shapes = {
+            "hidden_states": ["seq_len", "hidden_size"],
+            "gemm1_weights": gemm1,
+            "gemm2_weights": gemm2,
+        }
+        return definition(
+            "moe_fp8_block_scale_renormalize_routing_topk8_e16_h512_i256",
+            "moe",
+            axes={name: {"type": "const", "value": value} for name, value in axes.items()},
+            inputs={n: {"dtype": "float8_e4m3fn", "shape": s} for n, s in shapes.items()},
+            tags=["fi_api:flashinfer.fused_moe.trtllm_fp8_block_scale_moe"],
+        )
+
+    assert judge(moe("renorm"), dump(16)).phase1_status == "existing"
+    assert judge(moe("renorm"), dump(32)).phase1_status == "new"
+
+
+def test_what_only_the_tags_give_is_added_once(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (path,) = files = definition(name, "gemm", axes={"N": {"value": 8}})
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_text(files[path])
+    dataset = DatasetIndex.open(tmp_path / "flashinfer-trace", None)
+    (found,) = tagged_only(dataset.definitions.values(), ["a"], dataset)
+    assert (found.matched_name, found.source, found.phase1_status) == (
+        "b",
+        "dataset_tag",
+        "existing",
+    )
+    assert found.required.axes["N"].value == 8
+
+
+# FlashInfer ----------------------------------------------------------------------------------
+
+
+def test_a_new_kernel_that_flashinfer_has_and_sglang_calls(judge: Judge) -> None:
+    sampling = TRACED.format(name="top_p_sampling_from_probs")
+    found = judge(TOP_P, {SAMPLING: sampling, USE: TOP_P_CALL})
+    assert verdicts(found) == ("new", "fi_supported", True, "sgl_integrated")
+    places = [(e.repository, e.path, e.line, e.found) for e in found.evidence]
+    assert places == [
+        ("flashinfer-trace", "definitions/sampling/", None, False),
+        ("flashinfer", "flashinfer/sampling.py", 5, True),
+        ("flashinfer", "flashinfer/sampling.py", 4, True),
+        ("sglang", "python/sglang/srt/layers/use.py", 1, True),
+        ("sglang", "python/sglang/srt/layers/use.py", 4, True),
+    ]
+
+
+def test_an_api_that_is_not_there(judge: Judge) -> None:
+    sampling = TRACED.format(name="min_p_sampling_from_probs")
+    found = judge(TOP_P, {SAMPLING: sampling, USE: TOP_P_CALL})
+    assert verdicts(found) == ("new", "fi_missing", None, "n/a")
+    assert not any(e.found for e in found.evidence)
+
+
+def test_an_api_without_a_template(judge: Judge) -> None:
+    found = judge(TOP_P, {SAMPLING: PLAIN.format(name="top_p_sampling_from_probs")})
+    assert verdicts(found) == ("new", "fi_supported", False, "sgl_missing")
+
+
+def test_a_module_that_cannot_be_parsed_leaves_both_open(judge: Judge) -> None:
+    found = judge(TOP_P, {SAMPLING: "def top_p_sampling_from_probs(:", USE: TOP_P_CALL})
+    assert verdicts(found) == ("new", None, None, None)
+    assert any("fi_status undecided" in note for note in found.notes)
+    assert any("sgl_status undecided" in note for note in found.notes)
+
+
+@pytest.mark.parametrize("failed", ["flashinfer", "sglang"])
+def test_a_source_that_failed_leaves_its_verdict_open(tmp_path: Path, failed: str) -> None:
+    for name, text in (BASICS | {SAMPLING: TRACED.format(name="other"), USE: ""}).items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    error = SourceError("it could not be cloned")
+    flashinfer = FlashInferIndex.open(tmp_path / "flashinfer", None)
+    sources = Sources(
+        dataset=DatasetIndex.open(tmp_path / "flashinfer-trace", None),
+        flashinfer=error if failed == "flashinfer" else flashinfer,
+        sglang=error,
+    )
+    found = classify(TOP_P, sources)
+    if failed == "flashinfer":
+        assert verdicts(found) == ("new", None, None, None)
+        assert "fi_status undecided: it could not be cloned" in found.notes
+    else:
+        assert verdicts(found) == ("new", "fi_missing", None, "n/a")
+
+
+def test_without_the_dataset_there_is_no_verdict() -> None:
+    error = SourceError("no dataset")
+    with pytest.raises(SourceError, match="no dataset"):
+        classify(TOP_P, Sources(dataset=error, flashinfer=error, sglang=error))
+
+
+PREFILL = "flashinfer/flashinfer/prefill.py"
+DECODE = "flashinfer/flashinfer/decode.py"
+WRAPPER = """\
+from flashinfer.api_logging import flashinfer_api
+from flashinfer.templates import some_trace
+
+class {name}:
+    @flashinfer_api(trace=some_trace)
+    def run(self, q): ...
+"""
+CUDA_CORES = "flashinfer/include/flashinfer/utils.cuh"
+FA2 = "flashinfer/include/flashinfer/attention/prefill.cuh"
+GROUPS = {
+    CUDA_CORES: "if (group_size == 1) {} else if (group_size == 4) {} else {\n"
+    '  err_msg << "Unsupported group_size: " << group_size;\n}\n'
+}
+HEAD_DIM = {FA2: "return (NUM_MMA_D_VO < 4) || true;\n"}
+
+
+def decode(group: int, head_dim: int = 128) -> RequiredKernel:
+    name = f"gqa_paged_decode_h{group}_kv1_d{head_dim}_ps1"
+    axes = {"num_qo_heads": group, "num_kv_heads": 1, "head_dim": head_dim, "page_size": 1}
+    return need("gqa_paged_decode", name, **axes)
+
+
+@pytest.mark.parametrize(
+    ("kernel", "limits", "status", "notes"),
+    [
+        (decode(4), GROUPS | HEAD_DIM, "fi_supported", ()),
+        (
+            decode(5),
+            GROUPS | HEAD_DIM,
+            "fi_supported",
+            (
+                "CUDA-core decode refuses group size (query heads per KV head) 5",
+                "supported through tensor-core decode (use_tensor_cores=True)",
+            ),
+        ),
+        (decode(4, 96), GROUPS | HEAD_DIM, "fi_supported", ()),
+        (decode(5, 96), GROUPS | HEAD_DIM, None, ("fi_status undecided: some paths refuse",)),
+        (decode(5, 32), GROUPS | HEAD_DIM, None, ("fi_status undecided: some paths refuse",)),
+        (decode(5), GROUPS, None, ("fi_status undecided: some paths refuse",)),
+        (decode(4), {}, "fi_supported", ("CUDA-core decode not checked",)),
+    ],
+    ids=["taken", "by another path", "doubtful elsewhere", "only doubtful", "only unchecked",
+         "other limit not there", "no limit there"],
+)  # fmt: skip
+def test_shapes_by_path(
+    judge: Judge,
+    kernel: RequiredKernel,
+    limits: dict[str, str],
+    status: str | None,
+    notes: tuple[str, ...],
+) -> None:
+    wrapper = WRAPPER.format(name="BatchDecodeWithPagedKVCacheWrapper")
+    found = judge(kernel, {DECODE: wrapper} | limits)
+    assert found.fi_status == status
+    assert found.fi_trace_template is (True if status else None)
+    said = [note for note in found.notes if "sgl_status" not in note]
+    for note in notes:
+        assert any(line.startswith(note) for line in said), said
+    assert bool(said) == bool(notes)
+
+
+def test_a_shape_that_every_path_refuses_is_missing(judge: Judge) -> None:
+    name = "gdn_decode_qk4_v8_d64_k_last"
+    axes = {"num_q_heads": 4, "num_k_heads": 4, "num_v_heads": 8, "head_size": 64}
+    kernel = need("gdn_decode", name, **axes)
+    (path,) = SPECS["gdn_decode"].paths
+    api = TRACED.format(name="gated_delta_rule_decode_pretranspose")
+    assert {limit.file for limit in path.limits} == {"flashinfer/gdn_decode.py"}
+    stated = "".join(f"# {limit.text}\n" for limit in path.limits)
+    call = "from flashinfer.gdn_decode import gated_delta_rule_decode_pretranspose as g\ng(1)\n"
+    files = {"flashinfer/flashinfer/gdn_decode.py": api + stated}
+    found = judge(kernel, files | {USE: call})
+    assert verdicts(found) == ("new", "fi_missing", None, "n/a")
+    assert found.notes[0].startswith("decode refuses head size 64")
+    fits = judge(kernel.model_copy(update={"axes": kernel.axes | {
+        "head_size": Axis(value=128, expression="head_size")}}))  # fmt: skip
+    assert verdicts(fits) == ("new", "fi_supported", True, "sgl_integrated")
+
+
+# Templates and routings of a mixture of experts ------------------------------------------------
+
+MOE = "flashinfer/flashinfer/fused_moe.py"
+ENUMS = "flashinfer/flashinfer/tllm_enums.py"
+MOE_API = """\
+from flashinfer.api_logging import flashinfer_api
+from flashinfer.trace.moe import pick
+
+@flashinfer_api(trace=pick)
+def trtllm_fp8_block_scale_moe(x): ...
+"""
+TEMPLATES = """\
+from flashinfer.trace.template import TraceTemplate
+
+ds = TraceTemplate(name_prefix="moe_fp8_block_scale_ds_routing")
+renorm = TraceTemplate(name_prefix="moe_fp8_block_scale_renormalize_routing")
+BY_ROUTING = {2: ds, 1: renorm}
+
+def pick(routing):
+    return BY_ROUTING.get(routing)
+"""
+ALL_ROUTINGS = "class RoutingMethodType:\n    Renormalize = 1\n    DeepSeekV3 = 2\n    Llama4 = 3\n"
+
+
+def moe(routing: str) -> RequiredKernel:
+    axes = {"top_k": 8, "num_local_experts": 16, "hidden_size": 512, "intermediate_size": 256}
+    spec = f"moe_fp8_block_scale_{routing}"
+    return need(spec, f"{spec}_topk8_e16_h512_i256", **axes)
+
+
+@pytest.mark.parametrize(
+    ("routing", "traced"), [("ds_routing", True), ("renorm", True), ("llama4_routing", False)]
+)
+def test_the_template_is_that_of_the_routing(judge: Judge, routing: str, traced: bool) -> None:
+    files = {
+        MOE: MOE_API,
+        ENUMS: ALL_ROUTINGS,
+        "flashinfer/flashinfer/trace/moe.py": TEMPLATES,
+        "flashinfer/flashinfer/trace/template.py": "class TraceTemplate: ...\n",
+    }
+    found = judge(moe(routing), files)
+    assert (found.fi_status, found.fi_trace_template) == ("fi_supported", traced)
+
+
+def test_a_routing_that_this_flashinfer_does_not_know(judge: Judge) -> None:
+    api = TRACED.format(name="trtllm_fp8_block_scale_moe")
+    found = judge(moe("minimax2_routing"), {MOE: api, ENUMS: ALL_ROUTINGS})
+    assert verdicts(found) == ("new", "fi_missing", None, "n/a")
+    assert "'MiniMax2'" in found.notes[0]
+
+
+def test_a_routing_whose_name_ends_anothers_is_not_that_one(judge: Judge) -> None:
+    api = TRACED.format(name="trtllm_fp8_block_scale_moe")
+    enums = "class RoutingMethodType:\n    TopKSigmoid = 9\n"
+    assert judge(moe("sigmoid_routing"), {MOE: api, ENUMS: enums}).fi_status == "fi_missing"
+    assert judge(moe("topk_sigmoid_routing")).fi_status == "fi_supported"
+
+
+def test_routings_that_cannot_be_looked_up_are_said_not_to_be_checked(judge: Judge) -> None:
+    found = judge(moe("renorm"), {MOE: TRACED.format(name="trtllm_fp8_block_scale_moe")})
+    assert found.fi_status == "fi_supported"
+    assert found.notes[0].startswith("not checked: flashinfer/tllm_enums.py")
+
+
+def test_the_template_is_that_of_the_tagged_api(judge: Judge) -> None:
+    """Another API that implements it as well is support, but says nothing of the template."""
+    kernel = decode(4)
+    other = TRACED.format(name="trtllm_batch_decode_with_kv_cache")
+    tagged = "class BatchDecodeWithPagedKVCacheWrapper:\n    def run(self, q): ...\n"
+    found = judge(kernel, {DECODE: other + tagged} | GROUPS)
+    assert (found.fi_status, found.fi_trace_template) == ("fi_supported", False)
+    gone = judge(kernel, {DECODE: other})
+    assert (gone.fi_status, gone.fi_trace_template) == ("fi_supported", True)
+
+
+def test_a_template_that_cannot_be_looked_up_is_open_although_another_api_is_there(
+    judge: Judge,
+) -> None:
+    package = "from .wrappers import BatchDecodeWithPagedKVCacheWrapper\n"
+    package += "from .fast import trtllm_batch_decode_with_kv_cache\n"
+    files = {
+        "flashinfer/flashinfer/decode/__init__.py": package,
+        "flashinfer/flashinfer/decode/wrappers.py": "class BatchDecode(:",
+        "flashinfer/flashinfer/decode/fast.py": TRACED.format(
+            name="trtllm_batch_decode_with_kv_cache"
+        ),
+    }
+    found = judge(decode(4), files | GROUPS)
+    assert (found.fi_status, found.fi_trace_template) == ("fi_supported", None)
+    assert any(note.startswith("fi_trace_template undecided") for note in found.notes)
+
+
+def test_a_limit_that_the_file_no_longer_states_refuses_nothing(judge: Judge) -> None:
+    other = {CUDA_CORES: "if (group_size == 1) {}\n"}
+    wrapper = WRAPPER.format(name="BatchDecodeWithPagedKVCacheWrapper")
+    found = judge(decode(5), {DECODE: wrapper} | other)
+    assert found.fi_status == "fi_supported"
+    assert found.notes[0].startswith("CUDA-core decode not checked: its limit as of ")
+
+
+def test_flashinfer_s_tests_of_the_api_are_listed(judge: Judge) -> None:
+    test = "import flashinfer\n\ndef test_it():\n"
+    test += "    flashinfer.sampling.top_p_sampling_from_probs(1)\n"
+    sampling = TRACED.format(name="top_p_sampling_from_probs")
+    found = judge(TOP_P, {SAMPLING: sampling, "flashinfer/tests/test_sampling.py": test})
+    assert [(e.path, e.line) for e in found.tests] == [("tests/test_sampling.py", 4)]
+
+
+# SGLang --------------------------------------------------------------------------------------
+
+
+def test_a_call_of_any_api_that_implements_it_is_integration(judge: Judge) -> None:
+    apis = WRAPPER.format(name="BatchDecodeWithPagedKVCacheWrapper")
+    apis += "\n@flashinfer_api\ndef trtllm_batch_decode_with_kv_cache(q): ...\n"
+    call = "import flashinfer\nflashinfer.decode.trtllm_batch_decode_with_kv_cache(1)\n"
+    found = judge(decode(4), {DECODE: apis, USE: call} | GROUPS)
+    assert (found.fi_trace_template, found.sgl_status) == (True, "sgl_integrated")
+
+
+def test_a_call_by_another_public_name_of_the_same_object_counts(judge: Judge) -> None:
+    files = {
+        SAMPLING: TRACED.format(name="top_p_sampling_from_probs"),
+        "flashinfer/flashinfer/extra.py": "from flashinfer.sampling import"
+        " top_p_sampling_from_probs as nucleus\n",
+        USE: "from flashinfer.extra import nucleus\nnucleus(1)\n",
+    }
+    assert judge(TOP_P, files).sgl_status == "sgl_integrated"
+
+
+def test_a_neighbour_or_a_comment_is_no_call(judge: Judge) -> None:
+    files = {
+        SAMPLING: TRACED.format(name="top_p_sampling_from_probs")
+        + "\ndef top_p_sampling_from_probs_v2(x): ...\n",
+        USE: "# top_p_sampling_from_probs(p)\nfrom flashinfer.sampling import"
+        " top_p_sampling_from_probs_v2\ntop_p_sampling_from_probs_v2(1)\n",
+    }
+    found = judge(TOP_P, files)
+    assert found.sgl_status == "sgl_missing"
+    assert [e.found for e in found.evidence if e.repository == "sglang"] == [False]
+
+
+def test_a_use_that_may_be_in_an_unreadable_file_is_open(judge: Judge) -> None:
+    files = {
+        SAMPLING: TRACED.format(name="top_p_sampling_from_probs"),
+        USE: TOP_P_CALL + "def broken(:\n",
+    }
+    found = judge(TOP_P, files)
+    assert verdicts(found) == ("new", "fi_supported", True, None)
+    assert any(note.startswith("sgl_status undecided: ") for note in found.notes)
+
+
+def test_one_certain_call_is_enough(judge: Judge) -> None:
+    apis = WRAPPER.format(name="BatchDecodeWithPagedKVCacheWrapper")
+    apis += "\n@flashinfer_api\ndef trtllm_batch_decode_with_kv_cache(q): ...\n"
+    files = {
+        DECODE: apis,
+        USE: "import flashinfer\nflashinfer.decode.BatchDecodeWithPagedKVCacheWrapper(1)\n",
+        "sglang/python/sglang/srt/broken.py": "from flashinfer.decode import"
+        " trtllm_batch_decode_with_kv_cache\ndef broken(:\n",
+    }
+    assert judge(decode(4), files | GROUPS).sgl_status == "sgl_integrated"
+
+
+# GEMM ----------------------------------------------------------------------------------------
+
+GEMM = need("gemm", "gemm_n512_k256", N=512, K=256)
+LINEAR = "sglang/python/sglang/srt/layers/linear.py"
+LINEAR_LAYER = """\
+import torch.nn.functional as F
+
+class LinearBase: ...
+
+class ReplicatedLinear(LinearBase):
+    def forward(self, x):
+        return F.linear(x, self.weight)
+"""
+
+
+@pytest.mark.parametrize(
+    ("gemm", "traced"),
+    [(TRACED, True), (PLAIN, False), ("", False), ("def mm_bf16(:", None)],
+    ids=["traced", "plain", "none", "broken"],
+)
+def test_gemm_is_pytorch_and_sglangs_linear_layer(
+    judge: Judge, gemm: str, traced: bool | None
+) -> None:
+    files = {"flashinfer/flashinfer/gemm.py": gemm.format(name="mm_bf16"), LINEAR: LINEAR_LAYER}
+    found = judge(GEMM, files)
+    assert verdicts(found) == ("new", "fi_supported", traced, "sgl_integrated")
+    assert {e.path for e in found.evidence if e.repository == "sglang"} == {
+        "python/sglang/srt/layers/linear.py"
+    }
+    assert any("fi_trace_template undecided" in note for note in found.notes) == (traced is None)
+
+
+def test_gemm_without_the_linear_layer_is_open(judge: Judge) -> None:
+    found = judge(GEMM)
+    assert (found.fi_status, found.sgl_status) == ("fi_supported", None)
+    assert any("sgl_status undecided" in note for note in found.notes)

@@ -5,11 +5,12 @@ from functools import cache
 from typing import Any
 
 from discover_models.audit.document import Document, parse
-from discover_models.audit.edits import Edit, apply
+from discover_models.audit.edits import Edit
 from discover_models.audit.findings import Finding, Report
 from discover_models.audit.knowledge import Model, Names, names_of
 from discover_models.audit.rows import Known
 from discover_models.audit.rules import audit
+from discover_models.audit.run import corrected_lines
 from discover_models.pipeline import architecture_of
 from discover_models.sources.config_defaults import ConfigDefaults
 from discover_models.sources.config_file import ConfigFile
@@ -134,5 +135,5 @@ def told(text: str, **fields: Any) -> list[tuple[str, str, str]]:
 
 
 def corrected(text: str, **fields: Any) -> str:
-    _, edits, document = check(text, **fields)
-    return "".join(apply(document.lines, edits))
+    lines = corrected_lines(parse(text), known(**fields), "docs/model_coverage.mdx")
+    return "".join(lines)

@@ -38,6 +38,10 @@ _NEEDED: tuple[SourceName, ...] = ("flashinfer-trace", "sgl-cookbook", "sglang")
 Fetch = Callable[[list[str]], Mapping[str, ConfigFile | ConfigError]]
 
 
+_PASSES = 5
+"""A cell is corrected in the first pass and what rests on it in the next one."""
+
+
 @dataclass(frozen=True)
 class AuditResult:
     """A report and the patch for what can be put right."""
@@ -68,10 +72,24 @@ def run_audit(options: RunOptions, say: Say, *, complete: bool = False) -> Audit
         states = workspace.prepare(specs, None)
         known = _known(document, states, options, complete=complete)
     path = repository_path(options.coverage_doc)
-    report, edits = audit(document, known, path)
-    fixed = patch(path, document.lines, apply(document.lines, edits))
+    report, _ = audit(document, known, path)
+    fixed = patch(path, document.lines, corrected_lines(document, known, path))
     warnings = tuple(f"{name}: {state.error}" for name, state in states.items() if state.error)
     return AuditResult(report, fixed, warnings)
+
+
+def corrected_lines(document: Document, known: Known, path: str) -> list[str]:
+    """The document's lines with everything put right that can be.
+
+    A corrected cell can let another one be judged, so that is repeated until nothing is left.
+    """
+    lines = list(document.lines)
+    for _ in range(_PASSES):
+        _, edits = audit(parse("".join(lines)), known, path)
+        if not edits:
+            break
+        lines = apply(lines, edits)
+    return lines
 
 
 def _known(

@@ -15,7 +15,6 @@ from discover_models.domain.candidate import ComparedWith
 from discover_models.domain.frozen import Frozen
 from discover_models.errors import SourceError
 from discover_models.sources.cookbook import CookbookModel
-from discover_models.sources.cookbook_yaml import parse_cookbook
 from discover_models.sources.entry_class import parse_source, registered_classes
 from discover_models.sources.git import Git, TreeChange, changes, list_tree, read_blobs
 from discover_models.sources.history import Base
@@ -260,6 +259,8 @@ def _is_generated(path: str) -> bool:
 
 
 def _parsed(text: str, path: str, errors: dict[str, str]) -> tuple[CookbookModel, ...]:
+    from discover_models.sources.cookbook_yaml import parse_cookbook  # most runs compare nothing
+
     if not text:
         return ()
     try:

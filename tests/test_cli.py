@@ -225,6 +225,19 @@ def test_a_model_that_is_listed_twice_is_one(run: Run, tmp_path: Path) -> None:
     assert run("--models", "list").out.count("Model: demo-8b\n") == 1
 
 
+def test_a_variant_found_later_joins_the_group_of_the_manifests(run: Run, tmp_path: Path) -> None:
+    variant = f"{MODEL}-Instruct"
+    shutil.copytree(demo.CONFIGS, tmp_path / "configs")
+    shutil.copytree(demo.CONFIGS / MODEL, tmp_path / "configs" / variant)
+    common = ("--manifest-dir", "out", "--configs", tmp_path / "configs")
+    run("--hf-repo-id", MODEL, *common)
+    run("--hf-repo-id", variant, *common)
+    name = variant.rpartition("/")[2].lower()
+    manifest = json.loads((tmp_path / "out" / f"{name}.json").read_text())
+    assert manifest["group"] == MODEL
+    assert manifest["variants"] == [{"hf_repo_id": MODEL}]
+
+
 def test_sizes_that_are_given_replace_the_cookbooks(run: Run) -> None:
     out = run("--hf-repo-id", MODEL, "--tp", "3", "--tp", "6").out
     assert "Served as: tp=3/ep=1, tp=6/ep=1" in out

@@ -67,6 +67,12 @@ def test_a_moved_line_or_commit_is_no_change() -> None:
     assert merge(old, new, refresh=True) is old
 
 
+def test_a_model_stays_in_its_group() -> None:
+    old = made(existing("x"), group="sample-org/First")
+    new = made(existing("x"), existing("y"), day=DAY2, group="sample-org/Other")
+    assert merge(old, new, refresh=True).group == "sample-org/First"
+
+
 def test_a_changed_fact_takes_the_new_evidence_and_day() -> None:
     new = made(supported("x", fi_trace_template=False), existing("y"), day=DAY2)
     merged = merge(made(supported("x"), existing("y")), new, refresh=True)

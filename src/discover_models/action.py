@@ -213,7 +213,7 @@ class _Action:
             origins=result.origins,
             run_url=self.runner.run_url,
         )
-        extras = Extras(ignored=ignored, priorities=_priorities(result))
+        extras = Extras(ignored=ignored, priorities=_priorities(result), discovery=result.discovery)
         return desk.publish(result.inventories, result.deferred, settings, extras)
 
     def _record(
@@ -307,7 +307,10 @@ def _ignored(config: BotConfig, request: ModelRequest) -> bool:
 
 
 def _known(config: BotConfig, state: PublishState) -> list[ModelRequest]:
-    """Every model of the state and of the configuration, each once, without the ignored ones."""
+    """Every model of the state and of the configuration, each once, without the ignored ones.
+
+    Those that could not be looked at last time are tried again.
+    """
     found = {
         manifest.hf_repo_id.casefold(): ModelRequest(slug=slug, hf_repo_id=manifest.hf_repo_id)
         for slug, manifest in state.manifests.items()
@@ -315,6 +318,8 @@ def _known(config: BotConfig, state: PublishState) -> list[ModelRequest]:
     for slug, entry in config.models.items():
         request = ModelRequest(slug=slug, hf_repo_id=entry.repository)
         found.setdefault(entry.repository.casefold(), request)
+    for repository in state.sightings.deferred:
+        found.setdefault(repository.casefold(), ModelRequest(hf_repo_id=repository))
     return [config.corrected(r) for r in found.values() if not _ignored(config, r)]
 
 

@@ -1,7 +1,4 @@
-"""Bodies that are compared as a whole; run this file to write them anew after a wanted change.
-
-python tests/render/goldens.py
-"""
+"""Bodies that are compared as a whole; run this file to write them anew after a wanted change."""
 
 from __future__ import annotations
 

@@ -178,7 +178,7 @@ def _relatives(
         if isinstance(file, ConfigError):
             continue
         try:
-            found.append(_kernels_of(repo_id, architecture_of(file, world.libraries)))
+            found.append(_kernels_of(repo_id, architecture_of(file, world.libraries, world.models)))
         except (ConfigError, SourceError):
             continue
     return found

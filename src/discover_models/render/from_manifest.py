@@ -37,7 +37,7 @@ def inventory_of(manifest: Manifest) -> Inventory:
         summary=manifest.summary,
         repo_shas={name: sha for name, sha in shas.items() if sha},
         kernels=tuple(kernel_of(k) for k in manifest.kernels if k.required),
-        parallelism=_parallelism(manifest.parallelism),
+        parallelism=parallelism_of(manifest.parallelism),
         unmapped=tuple(
             Unmapped(what=u.what, reason=u.reason, fields=u.fields, evidence=_evidence(u.evidence))
             for u in manifest.unmapped
@@ -58,7 +58,7 @@ def kernel_of(entry: ManifestKernel) -> ClassifiedKernel:
                 for name, value in entry.axes.items()
                 if isinstance(value, int)
             },
-            parallelism=_parallelism(entry.parallelism),
+            parallelism=parallelism_of(entry.parallelism),
             layers=entry.layers,
             used_for=entry.used_for,
             variant=entry.variant,
@@ -76,7 +76,8 @@ def kernel_of(entry: ManifestKernel) -> ClassifiedKernel:
     )
 
 
-def _parallelism(values: Iterable[ManifestParallelism]) -> tuple[Parallelism, ...]:
+def parallelism_of(values: Iterable[ManifestParallelism]) -> tuple[Parallelism, ...]:
+    """Serving configurations as the report's filters take them."""
     return tuple(Parallelism(**v.known()) for v in values)
 
 

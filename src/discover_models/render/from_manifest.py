@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from pydantic import ValidationError
 
 from discover_models.domain.architecture import Unmapped
+from discover_models.domain.depth import Depth
 from discover_models.domain.evidence import Evidence
 from discover_models.domain.kernel import (
     Axis,
@@ -21,6 +22,7 @@ from discover_models.domain.kernel import (
 )
 from discover_models.domain.manifest import (
     Manifest,
+    ManifestDepth,
     ManifestEvidence,
     ManifestKernel,
     ManifestParallelism,
@@ -73,7 +75,16 @@ def kernel_of(entry: ManifestKernel) -> ClassifiedKernel:
         evidence=_evidence(entry.evidence),
         tests=_evidence(entry.tests),
         notes=entry.notes,
+        depth=_depth(entry.depth),
     )
+
+
+def _depth(value: ManifestDepth | None) -> Depth | None:
+    """None also where evidence is of a repository that we don't know."""
+    try:
+        return value.value() if value is not None else None
+    except ValidationError:
+        return None
 
 
 def parallelism_of(values: Iterable[ManifestParallelism]) -> tuple[Parallelism, ...]:

@@ -15,6 +15,7 @@ from discover_models.errors import DiscoverError, UsageError
 from discover_models.progress import Progress
 from discover_models.settings import (
     AuditFormat,
+    ListFormat,
     ModelRequest,
     OutputFormat,
     RunOptions,
@@ -293,6 +294,46 @@ def site(
     from discover_models.commands.site import write_site
 
     print(write_site(manifest_dir, output))
+
+
+@app.command(short_help="Rank what is missing by demand.")
+def demand(
+    manifest_dir: Annotated[Path, typer.Option("--manifests", metavar="DIR",
+        help="Folder with the manifests (*.json) to look at.")],
+    downloads: Annotated[bool, typer.Option("--downloads",
+        help="Ask the Hub for each model's downloads; they are kept for a week.")] = False,
+    cache_dir: CacheDir = "",
+    format: Annotated[OutputFormat, typer.Option(rich_help_panel=_RESULT,
+        help="How the ranking looks.")] = "text",
+    output: Annotated[Path | None, typer.Option(metavar="FILE", rich_help_panel=_RESULT,
+        help="Write the ranking there instead of to standard output.")] = None,
+) -> None:  # fmt: skip
+    """Rank kernels that are missing somewhere by the models that they hold up."""
+    from discover_models.commands.demand import HubAccess, show_demand
+
+    hub = HubAccess(
+        endpoint=os.environ.get("HF_ENDPOINT"),
+        token=os.environ.get("HF_TOKEN"),
+        cache=cache_folder(cache_dir),
+    )
+    show_demand(manifest_dir, format, output, hub if downloads else None)
+
+
+@app.command(short_help="Tell what became of a definition.")
+def history(
+    definition: Annotated[str, typer.Argument(metavar="DEFINITION",
+        help="For example gqa_paged_decode_h8_kv1_d128_ps64.")],
+    repository: Annotated[str, typer.Option(metavar="DIR|URL",
+        help="The repository with the state branch: a clone, or an https address.")] = ".",
+    branch: Annotated[str, typer.Option(metavar="NAME",
+        help="The branch that holds the manifests.")] = "kernel-inventory",
+    format: Annotated[ListFormat, typer.Option(rich_help_panel=_RESULT,
+        help="How the history looks.")] = "text",
+) -> None:  # fmt: skip
+    """Tell what became of a definition over time, from the branch that holds the manifests."""
+    from discover_models.commands.history import show_history
+
+    show_history(definition, repository, branch, format)
 
 
 def _audit_text(report: Report, format: AuditFormat) -> str:

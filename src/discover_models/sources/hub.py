@@ -116,6 +116,14 @@ class HubClient:
         with ThreadPoolExecutor(max_workers=workers) as pool:
             return dict(zip(unique, pool.map(self._fetch_or_error, unique), strict=True))
 
+    def downloads_many(
+        self, repo_ids: Iterable[str], workers: int = WORKERS
+    ) -> dict[str, int | ConfigError]:
+        """Downloads of several repositories in the last 30 days, or why they are not known."""
+        unique = list(dict.fromkeys(check_repo_id(repo_id) for repo_id in repo_ids))
+        with ThreadPoolExecutor(max_workers=workers) as pool:
+            return dict(zip(unique, pool.map(self._downloads, unique), strict=True))
+
     def search(self, name: str, limit: int = 20) -> list[str]:
         """Ids of repositories whose name contains `name`, most downloaded first."""
         query = {"search": name, "sort": "downloads", "direction": "-1", "limit": str(limit)}
@@ -125,6 +133,20 @@ class HubClient:
             return [str(model["id"]) for model in json.loads(content)]
         except (ValueError, TypeError, KeyError) as error:
             raise ConfigError(f"{url} gave no list of models.", reason="network") from error
+
+    def _downloads(self, repo_id: str) -> int | ConfigError:
+        try:
+            info = self._call(
+                repo_id,
+                lambda: self._api.model_info(repo_id, expand=["downloads"], timeout=TIMEOUT),
+            )
+        except ConfigError as error:
+            return error
+        if info.downloads is None:
+            return ConfigError(
+                f"{repo_id}: the Hub does not count its downloads.", reason="network"
+            )
+        return info.downloads
 
     def _fetch_or_error(self, repo_id: str) -> ConfigFile | ConfigError:
         try:

@@ -47,7 +47,7 @@ def _dense(width: Dim, fields: Fields, traits: Traits | None) -> DenseMlp:
     return DenseMlp(
         intermediate=width,
         gated=_gated(traits),
-        activation=_activation(fields) or "",
+        activation=_activation(fields) or (traits.activation if traits is not None else ""),
         activation_limit=_limited(fields),
     )
 

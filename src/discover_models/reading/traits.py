@@ -48,6 +48,8 @@ class Traits:
     fused_a_proj: bool | None = None
     """MLA's low-rank projections of q and KV run as one GEMM."""
     sinks: bool = False
+    activation: str = ""
+    """Of the MLP where no field says it."""
     layer_scalar: bool = False
     """The last norm of a layer runs with the residual and a learnt factor of the layer."""
     merged_moe_front: bool = False

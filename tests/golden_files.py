@@ -7,7 +7,7 @@ from typing import Any
 import yaml
 
 from discover_models.domain.kernel import Parallelism
-from discover_models.pipeline import architecture_of
+from discover_models.one_model import architecture_of
 from discover_models.requirements import Requirements, requirements
 from discover_models.sources.config_defaults import ConfigDefaults
 from discover_models.sources.config_file import read_local

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Literal
 
 from discover_models.domain.frozen import Frozen
@@ -49,6 +49,13 @@ def news(old: Manifest | None, new: Manifest, day: str) -> News | None:
     if not found:
         return None
     return News(day=day, changes=found[:MOST], more=len(found[MOST:]))
+
+
+def latest(found: Mapping[str, News | None]) -> dict[str, News]:
+    """Of the news by slug those of the last day on which there were any."""
+    known = {slug: item for slug, item in found.items() if item is not None}
+    day = max((item.day for item in known.values()), default="")
+    return {slug: item for slug, item in sorted(known.items()) if item.day == day}
 
 
 def changes(old: Manifest, new: Manifest) -> tuple[EntryChange, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, cast
@@ -27,6 +27,7 @@ if TYPE_CHECKING:  # the command line answers --help without them
     from datetime import datetime
 
     from discover_models.audit.findings import Report
+    from discover_models.changes import News
     from discover_models.pipeline import RunResult
 
 app = typer.Typer(
@@ -418,9 +419,11 @@ def _inventory(options: RunOptions, wanted: WantedOutput) -> None:
     several = options.discover or len(options.models) > 1
     outputs.check_outputs(options, wanted, several=several)
     result = _run(options)
-    written, failed = outputs.write_manifests(result.inventories, options, datetime.now(UTC))
+    written, failed, changed = outputs.write_manifests(
+        result.inventories, options, datetime.now(UTC)
+    )
     result = replace(result, inventories=written, deferred=(*result.deferred, *failed))
-    outputs.put(_rendered(result, wanted.format), wanted.output)
+    outputs.put(_rendered(result, changed, wanted.format), wanted.output)
     for model in result.deferred:
         print(f"{model.model_slug}: {model.message}", file=sys.stderr)
     if result.deferred and not several:
@@ -442,7 +445,7 @@ def _run(options: RunOptions) -> RunResult:
     return result
 
 
-def _rendered(result: RunResult, format: OutputFormat) -> str:
+def _rendered(result: RunResult, changed: Mapping[str, News], format: OutputFormat) -> str:
     from discover_models import render
 
     models = (result.inventories, result.deferred)
@@ -451,8 +454,10 @@ def _rendered(result: RunResult, format: OutputFormat) -> str:
         return render.render_json(*models, discovery=found)
     if format == "markdown":
         new = render.render_discovery_markdown(found, origins=result.origins) if found else ""
-        return new + render.render_markdown(*models, origins=result.origins)
-    return (render.render_discovery_text(found) if found else "") + render.render_text(*models)
+        said = render.render_changes_markdown(changed)
+        return new + said + render.render_markdown(*models, origins=result.origins)
+    new = render.render_discovery_text(found) if found else ""
+    return new + render.render_text(*models) + render.render_changes_text(changed)
 
 
 def main() -> None:

@@ -1,9 +1,9 @@
 """Which kernels that are missing somewhere hold up most models. Pure.
 
 A row is one kernel at all sizes: definitions of one family whose names differ in axis values only,
-and to which the same thing is missing. Rows that wait for FlashInfer come first (a kernel, a trace
-template, or a definition to name it by), then those that wait for a call in SGLang; among them
-those that hold up most groups of models, then most models, then most downloads.
+and to which the same thing is missing. Kernels that FlashInfer lacks come first, then trace
+templates and definitions, and calls in SGLang come last; among them what holds up most groups of
+models comes first, then most models, then most downloads.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from discover_models.domain.manifest import Manifest, ManifestKernel
 from discover_models.domain.model_name import read_name
 
 Missing = Literal["kernel", "trace template", "definition", "SGLang call"]
-_AT_FLASHINFER: tuple[Missing, ...] = ("kernel", "trace template", "definition")
+_ORDER: tuple[Missing, ...] = ("kernel", "trace template", "definition", "SGLang call")
 _SIZE = re.compile(r"([a-z]+)(\d+)")
 _DTYPE = re.compile(r"(fp|bf|int)\d+")
 _LAYERS = re.compile(r" \(layers [\d, -]+\)")
@@ -191,9 +191,9 @@ def _served_by(entry: ManifestKernel) -> tuple[str, ...]:
     return tuple(dict.fromkeys(p.name for p in providers))
 
 
-def _urgency(row: Demand) -> tuple[bool, int, int, int, str, str]:
+def _urgency(row: Demand) -> tuple[int, int, int, int, str, str]:
     return (
-        row.missing not in _AT_FLASHINFER,
+        _ORDER.index(row.missing),
         -row.groups,
         -len(row.models),
         -(row.downloads or 0),

@@ -11,13 +11,13 @@ NOT_KNOWN = "not known"
 def render_demand_text(ranking: Ranking) -> str:
     """One table for a terminal."""
     template = text().get_template("demand.txt.j2")
-    return template.render(ranking=ranking, cells=list(map(_cells, ranking.rows)))
+    return template.render(ranking=ranking, cells=demand_cells(ranking))
 
 
 def render_demand_markdown(ranking: Ranking) -> str:
     """One table for an issue or a page, with the models of each row."""
     template = markdown().get_template("demand.md.j2")
-    return template.render(ranking=ranking, cells=list(map(_cells, ranking.rows)))
+    return template.render(ranking=ranking, cells=demand_cells(ranking))
 
 
 def render_demand_json(ranking: Ranking) -> str:
@@ -32,8 +32,12 @@ def monthly(row: Demand) -> str:
     return f"{row.downloads:,}" + (" or more" if row.downloads_unknown else "")
 
 
+def demand_cells(ranking: Ranking) -> list[dict[str, object]]:
+    """The rows with what their cells say beside their fields."""
+    return [_cells(row) for row in ranking.rows]
+
+
 def _cells(row: Demand) -> dict[str, object]:
-    """What the cells of a row say beside its fields."""
     return {
         "row": row,
         "downloads": monthly(row),

@@ -79,11 +79,11 @@ class Answers:
             self.log.annotate("notice", f"There is nothing to do: #{number} is not open.")
             return False
         files = github.changed_files(number)
-        labels = {label.casefold() for label in pull.labels}
+        labelled = config.label.casefold() in {label.casefold() for label in pull.labels}
         checked = None
-        if touches_onboarding(files) or config.label.casefold() in labels:
+        if touches_onboarding(files) or labelled:
             wishes = Wishes(config.tracked, config.known_requests)
-            change = change_of(pull, files, github)
+            change = replace(change_of(pull, files, github), labelled=labelled)
             checked = check(change, wishes, self._options(config), self.log.say)
         if checked is None:
             self.log.annotate("notice", f"#{number} claims nothing of any definition.")

@@ -11,11 +11,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from discover_models.audit.document import Block, Row, parse
+from discover_models.audit.knowledge import spec_of
 from discover_models.domain.frozen import Frozen
 
 COVERAGE_PATH = "docs/model_coverage.mdx"
 _DEFINITION = re.compile(r"(?:[\w.-]+/)*definitions/([a-z0-9_]+)/([A-Za-z0-9_]+)\.json", re.ASCII)
 _NAME = re.compile(r"[A-Za-z0-9_]+", re.ASCII)
+_CODE = re.compile(r"`([A-Za-z0-9_]{3,200})`", re.ASCII)
 _ISSUE = re.compile(
     r"(?<![\w./-])(?:https://(?:redirect\.)?github\.com/)?flashinfer-ai/flashinfer"
     r"(?:#|/issues/|/pull/)(\d{1,9})\b"
@@ -53,6 +55,8 @@ class Change:
     """Why a file could not be read, by path."""
     complete: bool = True
     """Whether `files` are all; GitHub lists 3000 at most."""
+    labelled: bool = False
+    """Whether it carries the label: then what its text names is claimed, too."""
 
 
 @dataclass(frozen=True)
@@ -104,7 +108,8 @@ def definition_place(path: str) -> tuple[str, str] | None:
 def claims(change: Change) -> tuple[Claim, ...]:
     """What the change claims, in the document's order, then what only has a file.
 
-    A definition with a file comes with all its rows, since they have to say that it is there.
+    A definition with a file, or named in the text of a change with the label, comes with all its
+    rows, since they have to say that it is there.
     """
     rows: dict[str, list[ClaimedRow]] = {}
     for claimed in _all_rows(change.before, change.after):
@@ -116,11 +121,18 @@ def claims(change: Change) -> tuple[Claim, ...]:
         if place is not None:
             files.setdefault(place[1], file.path)
     changed = {name: [r for r in found if r.changed] for name, found in rows.items()}
-    names = dict.fromkeys((*(name for name, found in changed.items() if found), *files))
+    whole = {*files, *(named(change.body) if change.labelled else ())}
+    names = dict.fromkeys((*(name for name, found in changed.items() if found), *sorted(whole)))
     return tuple(
-        Claim(name, tuple((rows if name in files else changed).get(name, ())), files.get(name, ""))
+        Claim(name, tuple((rows if name in whole else changed).get(name, ())), files.get(name, ""))
         for name in names
     )
+
+
+def named(body: str) -> tuple[str, ...]:
+    """The names of definitions of known kernels that a text shows as code."""
+    found = (name for name in _CODE.findall(body) if spec_of(name))
+    return tuple(dict.fromkeys(found))
 
 
 def requests_linked(body: str) -> tuple[int, ...]:

@@ -383,12 +383,12 @@ class _Checker:
             return Check(key="link", verdict="ok", numbers=having)
         if self._unread:
             return Check(key="link", verdict="unknown", text=self._unread)
+        if self.ground.known.dataset.find(claim.name) is not None:
+            return Check(key="link", verdict="none")
         if self._linked:
             text = "the linked pull request of the dataset does not have it"
             numbers = tuple(pull.number for pull in self.ground.linked)
             return Check(key="link", verdict="wrong", text=text, numbers=numbers)
-        if self.ground.known.dataset.find(claim.name) is not None:
-            return Check(key="link", verdict="none")
         text = "no pull request of the dataset is linked"
         return Check(key="link", verdict="wrong", text=text)
 

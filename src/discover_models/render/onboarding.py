@@ -16,9 +16,6 @@ from discover_models.render.environment import markdown
 from discover_models.render.groups import group_of
 from discover_models.render.report import render_markdown
 
-FACTS_LIMIT = 12_000
-"""Characters of facts; beyond that a digest stands for the rows."""
-
 
 class Problem(NamedTuple):
     """What is wrong or unknown alike of some definitions."""
@@ -68,30 +65,21 @@ def answer_body(
 
 
 def onboarding_facts(checked: Checked) -> dict[str, Any]:
-    """What the comment says, without commits and dates."""
-    rows = {
-        row.name: [
-            list(row.titles),
-            row.claimed,
-            {check.key: [check.verdict, check.text, check.numbers] for check in row.checks},
-        ]
-        for row in checked.checklist.rows
-    }
-    general = [checked.checklist.other_files, checked.checklist.remarks]
-    inventories = {
-        inventory.hf_repo_id: [
-            [k.required.definition_name, group_of(k), k.workloads] for k in inventory.kernels
-        ]
-        for inventory in checked.inventories
-    }
-    facts: dict[str, Any] = {
-        "general": digest(general),
+    """What the comment says, without commits and dates; names of strangers only as digests."""
+    found = checked.checklist
+    rows = [
+        [row.name, row.titles, row.claimed, [[c.verdict, c.text, c.numbers] for c in row.checks]]
+        for row in found.rows
+    ]
+    inventories = [
+        [i.hf_repo_id, [[k.required.definition_name, group_of(k), k.workloads] for k in i.kernels]]
+        for i in checked.inventories
+    ]
+    return {
+        "general": digest([found.other_files, found.remarks]),
         "inventories": digest([inventories, [d.message for d in checked.deferred]]),
-        "rows": {name: digest(said) for name, said in rows.items()},
+        "rows": digest(rows),
     }
-    whole = digest(facts["rows"])
-    small = sum(len(name) + 40 for name in rows) <= FACTS_LIMIT
-    return facts if small else {**facts, "rows": {"all": whole}}
 
 
 def problems(found: Checklist) -> tuple[Problem, ...]:

@@ -2,7 +2,13 @@
 
 from collections.abc import Iterator
 
-from discover_models.domain.architecture import Architecture, MlaAttention, Unmapped
+from discover_models.domain.architecture import (
+    Architecture,
+    Indexer,
+    LayerGroup,
+    MlaAttention,
+    Unmapped,
+)
 from discover_models.domain.dimension import Dim
 from discover_models.domain.kernel import Parallelism
 from discover_models.ops.base import PAGE_SIZES, CodePath, KernelSpec, Need, mixers_of
@@ -36,23 +42,8 @@ class DsaFamily:
         for group, mixer in mixers_of(architecture, MlaAttention):
             if mixer.indexer is None:
                 continue
-            yield Unmapped(
-                what="indexer k_norm",
-                reason="a LayerNorm over index_head_dim; definitions exist for RMS norms only",
-            )
-            yield Need(
-                spec=TOPK_INDEXER,
-                name="dsa_topk_indexer_fp8_h{num_index_heads}_d{index_head_dim}"
-                "_topk{topk}_ps{page_size}",
-                axes={
-                    "num_index_heads": mixer.indexer.heads,
-                    "index_head_dim": mixer.indexer.head_dim,
-                    "topk": mixer.indexer.topk,
-                    "page_size": _page(64),
-                },
-                used_for="indexer",
-                layers=group.layers,
-            )
+            if not mixer.indexer.reused:
+                yield from _indexer(group, mixer.indexer)
             for size in PAGE_SIZES:
                 yield Need(
                     spec=SPARSE_ATTENTION,
@@ -67,6 +58,25 @@ class DsaFamily:
                     layers=group.layers,
                     sharded=True,
                 )
+
+
+def _indexer(group: LayerGroup, indexer: Indexer) -> Iterator[Need | Unmapped]:
+    yield Unmapped(
+        what="indexer k_norm",
+        reason="a LayerNorm over index_head_dim; definitions exist for RMS norms only",
+    )
+    yield Need(
+        spec=TOPK_INDEXER,
+        name="dsa_topk_indexer_fp8_h{num_index_heads}_d{index_head_dim}_topk{topk}_ps{page_size}",
+        axes={
+            "num_index_heads": indexer.heads,
+            "index_head_dim": indexer.head_dim,
+            "topk": indexer.topk,
+            "page_size": _page(64),
+        },
+        used_for="indexer",
+        layers=group.layers,
+    )
 
 
 def _page(size: int) -> Dim:

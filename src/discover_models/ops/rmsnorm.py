@@ -31,6 +31,10 @@ _NO_RMSNORM = {
     "layernorm": "LayerNorm: no family maps it yet",
     "undecided": "nothing read so far says that they are RMS norms",
 }
+_NO_QK_RMSNORM = {
+    "layernorm": "LayerNorm: no family maps it yet",
+    "undecided": "nothing read so far says whether q and k are normalised",
+}
 
 
 class RmsNormFamily:
@@ -55,17 +59,18 @@ class RmsNormFamily:
                 if spec is not None:
                     layers = group.layers if norm.layers is None else norm.layers
                     yield _need(spec, norm, layers, notes)
-            if isinstance(group.mixer, GqaAttention) and group.mixer.qk_norm == "undecided":
-                yield Unmapped(
-                    what="q/k norm",
-                    reason="nothing read so far says whether q and k are normalised",
-                )
-        if architecture.hidden_norm == "rmsnorm":
+            if isinstance(group.mixer, GqaAttention) and group.mixer.qk_norm in _NO_QK_RMSNORM:
+                yield Unmapped(what="q/k norm", reason=_NO_QK_RMSNORM[group.mixer.qk_norm])
+        last = architecture.final_norm
+        if last is not None and last.kind in _SPECS:
+            yield _need(_SPECS[last.kind], last, None, notes)
+        elif last is None and architecture.hidden_norm == "rmsnorm":
             kind = "fused_add_rmsnorm" if architecture.adds_residual else "rmsnorm"
             final = Norm(name="final norm", kind=kind, size=architecture.hidden_size)
             yield _need(_SPECS[kind], final, None, notes)
         else:
-            yield Unmapped(what="hidden norms", reason=_NO_RMSNORM[architecture.hidden_norm])
+            kind = "layernorm" if last is not None else architecture.hidden_norm
+            yield Unmapped(what="hidden norms", reason=_NO_RMSNORM[kind])
 
 
 def _need(

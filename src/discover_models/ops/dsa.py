@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from discover_models.domain.architecture import (
     Architecture,
+    Dsv4Attention,
     Indexer,
     LayerGroup,
     MlaAttention,
@@ -11,17 +12,19 @@ from discover_models.domain.architecture import (
 )
 from discover_models.domain.dimension import Dim
 from discover_models.domain.kernel import Parallelism
-from discover_models.ops.base import PAGE_SIZES, CodePath, KernelSpec, Need, mixers_of
+from discover_models.ops.base import PAGE_SIZES, CodePath, KernelSpec, Need
 from discover_models.ops.mla import TRTLLM_GEN_PAGE, latent_axes
 
 TOPK_INDEXER = KernelSpec(
     key="dsa_topk_indexer",
     op_type="dsa_paged",
+    title="DSA indexer: FP8 scores and top-k token selection",
     apis=("flashinfer.dsa_indexer.dsa_indexer_topk",),
 )
 SPARSE_ATTENTION = KernelSpec(
     key="dsa_sparse_attention",
     op_type="dsa_paged",
+    title="DSA sparse attention over the selected tokens",
     apis=("flashinfer.decode.trtllm_batch_decode_with_kv_cache_mla",),
     paths=(
         CodePath(name="trtllm-gen sparse MLA", limits=(TRTLLM_GEN_PAGE,)),
@@ -39,11 +42,14 @@ class DsaFamily:
     def needs(
         self, architecture: Architecture, parallelism: Parallelism
     ) -> Iterator[Need | Unmapped]:
-        for group, mixer in mixers_of(architecture, MlaAttention):
-            if mixer.indexer is None:
+        for group in architecture.groups:
+            mixer = group.mixer
+            if not isinstance(mixer, MlaAttention | Dsv4Attention) or mixer.indexer is None:
                 continue
             if not mixer.indexer.reused:
-                yield from _indexer(group, mixer.indexer)
+                yield _indexer(group, mixer.indexer)
+            if isinstance(mixer, Dsv4Attention):
+                continue  # its attention is a family of its own
             for size in PAGE_SIZES:
                 yield Need(
                     spec=SPARSE_ATTENTION,
@@ -60,12 +66,8 @@ class DsaFamily:
                 )
 
 
-def _indexer(group: LayerGroup, indexer: Indexer) -> Iterator[Need | Unmapped]:
-    yield Unmapped(
-        what="indexer k_norm",
-        reason="a LayerNorm over index_head_dim; definitions exist for RMS norms only",
-    )
-    yield Need(
+def _indexer(group: LayerGroup, indexer: Indexer) -> Need:
+    return Need(
         spec=TOPK_INDEXER,
         name="dsa_topk_indexer_fp8_h{num_index_heads}_d{index_head_dim}_topk{topk}_ps{page_size}",
         axes={

@@ -330,5 +330,5 @@ def test_layer_norms_of_q_and_k_are_named(fields: dict[str, Any], norm: str) -> 
 
     assert isinstance(mixer, GqaAttention)
     assert mixer.qk_norm == norm
-    named = {u.what for u in requirements(architecture, (Parallelism(),)).unmapped}
-    assert ("q/k norm" in named) is (norm == "layernorm")
+    names = {k.definition_name for k in requirements(architecture, (Parallelism(),)).kernels}
+    assert ("layernorm_h16" in names) is (norm == "layernorm")

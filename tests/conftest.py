@@ -3,9 +3,14 @@
 import sys
 from collections.abc import Callable
 
+import hypothesis
 import pytest
 
 from discover_models import cli
+
+# How long an example takes says nothing about the program on a machine that does other things too.
+hypothesis.settings.register_profile("untimed", deadline=None)
+hypothesis.settings.load_profile("untimed")
 
 
 @pytest.fixture

@@ -157,10 +157,13 @@ def test_a_hub_that_does_not_answer_leaves_downloads_unknown(
     command: Command, folder: Path, hub: HubServer, capsys: pytest.CaptureFixture[str]
 ) -> None:
     hub.repositories["a/one"] = Repository({}, downloads=1200)
+    odd = from_inventory(model("no repository", experts(8)), TODAY)
+    manifests.save(folder / "odd.json", odd.model_copy(update={"model_slug": "odd"}))
     assert command("demand", "--manifests", str(folder), "--downloads", "--cache-dir", "none") == 0
     said = capsys.readouterr()
     assert "1,200 or more" in said.out
     assert "warning: the downloads of a/two are not known" in said.err
+    assert "warning: the downloads of no repository are not known" in said.err
 
 
 def test_json_and_markdown_say_the_same(

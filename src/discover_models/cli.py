@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import TYPE_CHECKING, Annotated, cast, get_args
 
 import typer
 
@@ -47,6 +47,7 @@ EXIT_SOME_FAILED = 3
 EXIT_BUG = 70
 EXIT_INTERRUPTED = 130
 
+_FORMATS, _AUDITS, _LISTS = ("|".join(get_args(f)) for f in (OutputFormat, AuditFormat, ListFormat))
 _MODEL = "What to look at"
 _SOURCES = "Where to look"
 _RESULT = "What to do with the result"
@@ -134,7 +135,7 @@ def inventory(
         help="Folder for the manifests, one {slug}.json per model.")] = None,
     refresh: Annotated[bool, typer.Option("--refresh", rich_help_panel=_RESULT,
         help="Classify entries again that the manifest already has.")] = False,
-    format: Annotated[OutputFormat, typer.Option(rich_help_panel=_RESULT,
+    format: Annotated[OutputFormat, typer.Option(metavar=_FORMATS, rich_help_panel=_RESULT,
         help="How the report looks.")] = "text",
     output: Annotated[Path | None, typer.Option(metavar="FILE", rich_help_panel=_RESULT,
         help="Write the report there instead of to standard output.")] = None,
@@ -253,7 +254,7 @@ def audit(
     offline: Offline = False,
     configs: Configs = None,
     source: SourceUrls = None,
-    format: Annotated[AuditFormat, typer.Option(rich_help_panel=_RESULT,
+    format: Annotated[AuditFormat, typer.Option(metavar=_AUDITS, rich_help_panel=_RESULT,
         help="For people, for programs, or as annotations on a pull request.")] = "text",
     patch: Annotated[Path | None, typer.Option(metavar="FILE", rich_help_panel=_RESULT,
         help="Write what 'git apply' needs to put the mistakes right; empty without any.")] = None,
@@ -304,7 +305,7 @@ def demand(
     downloads: Annotated[bool, typer.Option("--downloads",
         help="Ask the Hub for each model's downloads; they are kept for a week.")] = False,
     cache_dir: CacheDir = "",
-    format: Annotated[OutputFormat, typer.Option(rich_help_panel=_RESULT,
+    format: Annotated[OutputFormat, typer.Option(metavar=_FORMATS, rich_help_panel=_RESULT,
         help="How the ranking looks.")] = "text",
     output: Annotated[Path | None, typer.Option(metavar="FILE", rich_help_panel=_RESULT,
         help="Write the ranking there instead of to standard output.")] = None,
@@ -328,7 +329,7 @@ def history(
         help="The repository with the state branch: a clone, or an https address.")] = ".",
     branch: Annotated[str, typer.Option(metavar="NAME",
         help="The branch that holds the manifests.")] = "kernel-inventory",
-    format: Annotated[ListFormat, typer.Option(rich_help_panel=_RESULT,
+    format: Annotated[ListFormat, typer.Option(metavar=_LISTS, rich_help_panel=_RESULT,
         help="How the history looks.")] = "text",
 ) -> None:  # fmt: skip
     """Tell what became of a definition over time, from the branch that holds the manifests."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,10 +12,10 @@ from discover_models import outputs
 from discover_models.catalogue import catalogue
 from discover_models.demand import Downloads, rank
 from discover_models.domain.manifest import Manifest
-from discover_models.errors import ConfigError
 from discover_models.manifest_folder import read_manifests
 from discover_models.render import demand as render
 from discover_models.settings import OutputFormat
+from discover_models.sources.downloads import downloads_from_hub
 
 
 @dataclass(frozen=True)
@@ -47,15 +47,13 @@ def show_demand(
 
 
 def _downloads(manifests: Iterable[Manifest], hub: HubAccess) -> Downloads:
-    from discover_models.sources.downloads import monthly_downloads
-    from discover_models.sources.hub import HubClient
-
-    def ask(repo_ids: Iterable[str]) -> Mapping[str, int | ConfigError]:
-        client = HubClient(cache_dir=Path(), endpoint=hub.endpoint, token=hub.token)
-        return client.downloads_many(repo_ids)
-
-    names = [m.hf_repo_id for m in manifests]
-    found, failed = monthly_downloads(names, ask, hub.cache, datetime.now(UTC).date())
+    found, failed = downloads_from_hub(
+        (m.hf_repo_id for m in manifests),
+        endpoint=hub.endpoint,
+        token=hub.token,
+        cache=hub.cache,
+        today=datetime.now(UTC).date(),
+    )
     for repo_id, why in failed.items():
         print(f"warning: the downloads of {repo_id} are not known: {why}", file=sys.stderr)
     return found

@@ -55,6 +55,25 @@ def monthly_downloads(
     )
 
 
+def downloads_from_hub(
+    repo_ids: Iterable[str],
+    *,
+    endpoint: str | None,
+    token: str | None,
+    cache: Path | None,
+    today: date,
+) -> tuple[Downloads, dict[str, str]]:
+    """The counts of these repositories from the Hub or the cache; see `monthly_downloads`."""
+
+    def ask(wanted: Iterable[str]) -> Mapping[str, int | ConfigError]:
+        from discover_models.sources.hub import HubClient  # its client is big
+
+        client = HubClient(cache_dir=Path(), endpoint=endpoint, token=token)
+        return client.downloads_many(wanted)
+
+    return monthly_downloads(repo_ids, ask, cache, today)
+
+
 def _read(cache: Path | None) -> _Kept:
     """What the cache holds; nothing where it can't be used: it is only a cache."""
     if cache is None:

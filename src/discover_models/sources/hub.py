@@ -33,7 +33,7 @@ from huggingface_hub.utils import (
     parse_ratelimit_headers,
 )
 
-from discover_models.errors import ConfigError
+from discover_models.errors import ConfigError, UsageError
 from discover_models.sources.config_defaults import Json
 from discover_models.sources.config_file import (
     LARGEST_FILE,
@@ -121,7 +121,7 @@ class HubClient:
         self, repo_ids: Iterable[str], workers: int = WORKERS
     ) -> dict[str, int | ConfigError]:
         """Downloads of several repositories in the last 30 days, or why they are not known."""
-        unique = list(dict.fromkeys(check_repo_id(repo_id) for repo_id in repo_ids))
+        unique = list(dict.fromkeys(repo_ids))
         with ThreadPoolExecutor(max_workers=workers) as pool:
             return dict(zip(unique, pool.map(self._downloads, unique), strict=True))
 
@@ -162,10 +162,13 @@ class HubClient:
 
     def _downloads(self, repo_id: str) -> int | ConfigError:
         try:
+            check_repo_id(repo_id)
             info = self._call(
                 repo_id,
                 lambda: self._api.model_info(repo_id, expand=["downloads"], timeout=TIMEOUT),
             )
+        except UsageError as error:
+            return ConfigError(str(error), reason="malformed")
         except ConfigError as error:
             return error
         if info.downloads is None:

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 TRICKS: tuple[bytes, ...] = (
     b"", b"\0", b"\xff\xfe", b"\xed\xa0\x80", b"\xef\xbb\xbf", b"\r", b"\n", b"-->", b"<!--",
-    b"```", b"|", b"`", b"@octo", b"#1", b"::error::x", b"../../x", b"--upload-pack=x", b"{{ 7*7 }}",
+    b"```", b"|", b"`", b"@octo", b"#1", b"::error::x", b"../../x", b"--upload-pack=x",
+    b"{{ 7*7 }}",
     b"%s", b"${{ x }}", b"*a", b"&a", b"<<: *a", b"!!python/object/apply:os.system [x]", b"null",
     b"1e999", b"-1", b"0", b"999999999999999999999999", b"NaN", b"[", b"{", b"\"", b"'", b"(" * 200,
     b"\\", b"\\ud800", b"---", b"__import__", b"lambda: 0", b"*" * 50, b"x" * 5000, b"\x1b[31m",

@@ -174,7 +174,8 @@ def _issue_body() -> bytes:
     return (
         b"Written by people.\n\n<!-- discover-models:begin v1 tracking org/model -->\n"
         b"- [x] done <!-- discover-models:box a -->\n| a | b |\n"
-        b'<!-- discover-models:facts {"facts": {"a": [1]}, "written": "2026-01-01T00:00:00+00:00"} -->\n'
+        b'<!-- discover-models:facts {"facts": {"a": [1]}, '
+        b'"written": "2026-01-01T00:00:00+00:00"} -->\n'
         b"<!-- discover-models:end -->\nBelow.\n"
     )
 
@@ -244,10 +245,13 @@ READERS: dict[str, Reader] = {
     "SGLang configuration class": Reader(
         "sglang/python/sglang/srt/configs/tiny.py",
         (
-            b"from transformers import PretrainedConfig\n\n\nclass TinyConfig(PretrainedConfig):\n"
-            b'    model_type = "tiny"\n\n    def __init__(self, hidden_size=64, heads=None, **kw):\n'
+            b"from transformers import PretrainedConfig\n\n\n"
+            b"class TinyConfig(PretrainedConfig):\n"
+            b'    model_type = "tiny"\n\n'
+            b"    def __init__(self, hidden_size=64, heads=None, **kw):\n"
             b"        self.hidden_size = hidden_size\n"
-            b"        self.head_dim = hidden_size // (heads or 4)\n        super().__init__(**kw)\n",
+            b"        self.head_dim = hidden_size // (heads or 4)\n"
+            b"        super().__init__(**kw)\n",
         ),
         _sglang_configs,
         _lay_out,

@@ -8,14 +8,15 @@ import sys
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from torture.mangle import BOMBS, mangled, mangled_json
 from torture.readers import EXPECTED, READERS, Reader
 
 EXAMPLES = int(os.environ.get("DISCOVER_MODELS_EXAMPLES", "25"))
-"""Broken files for each kind; `make torture` sets more."""
+"""Broken files for each kind; `make torture` sets more, other ones at each run."""
+LONG = "DISCOVER_MODELS_EXAMPLES" in os.environ
 MEMORY = 1_500_000_000
 """Bytes of address space that a reader of a bomb may take, the interpreter included."""
 SECONDS = 120.0
@@ -51,7 +52,8 @@ def test_broken_files(name: str, tmp_path: Path) -> None:
         deadline=None,
         database=None,
         suppress_health_check=list(HealthCheck),
-        derandomize="DISCOVER_MODELS_EXAMPLES" not in os.environ,
+        derandomize=not LONG,
+        phases=[Phase.generate] if LONG else [Phase.generate, Phase.shrink],
     )
     @given(files | st.binary(max_size=200))
     def check(data: bytes) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import stat
@@ -40,7 +41,8 @@ def read_regular(path: Path, name: str, *, limit: int = MAX_BYTES) -> bytes:
                 raise SourceError(f"{name} is no regular file")
             content = file.read(limit + 1)
     except OSError as error:
-        raise SourceError(f"{name} can't be read: {error.strerror}") from error
+        why = "it is a link" if error.errno == errno.ELOOP else error.strerror
+        raise SourceError(f"{name} can't be read: {why}") from error
     if len(content) > limit:
         raise SourceError(f"{name} has more than {limit} bytes")
     return content

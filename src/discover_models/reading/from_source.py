@@ -9,7 +9,10 @@ from collections.abc import Iterator, Mapping
 
 from discover_models.domain.architecture import (
     Architecture,
+    DenseMlp,
+    Dsv4Attention,
     Ffn,
+    GqaAttention,
     LayerGroup,
     Mixer,
     Moe,
@@ -45,9 +48,13 @@ def complete(said: Architecture, built: Architecture, quantization: Quantization
             f"{built.name} builds {count} layers where the configuration says"
             f" {said.num_layers.value}"
         )
-    activation = next(_activations(said), "silu")
-    groups = [part for g in built.groups for part in _by_storage(g, quantization, activation)]
     open_parts = undecided(said.model_type)
+    if _beyond_constructors(said):
+        note = f"the layers are those of the fields: {built.name} shows in its constructors neither"
+        note += " how its residual streams run nor what its attention selects"
+        return said.model_copy(update={"notes": (*said.notes, note)})
+    completed = [_completed(group, said) for group in built.groups]
+    groups = [part for group in completed for part in _by_storage(group, quantization)]
     return said.model_copy(
         update={
             "hidden_size": said.hidden_size if said.hidden_size.known else built.hidden_size,
@@ -71,13 +78,34 @@ def without_source(said: Architecture, why: SourceError) -> Architecture:
     return said.model_copy(update={"notes": (*said.notes, note)})
 
 
-def _activations(said: Architecture) -> Iterator[str]:
-    return (group.ffn.activation for group in said.groups if isinstance(group.ffn, Moe))
+def _beyond_constructors(said: Architecture) -> bool:
+    """Whether the fields describe what runs between the layers that a class constructs."""
+    own_attention = any(isinstance(group.mixer, Dsv4Attention) for group in said.groups)
+    return own_attention or said.hyper_streams is not None or said.residual_bank is not None
 
 
-def _by_storage(
-    group: LayerGroup, quantization: Quantization, activation: str
-) -> Iterator[LayerGroup]:
+def _completed(group: LayerGroup, said: Architecture) -> LayerGroup:
+    """What the fields say of a group and no constructor shows: functions and selections."""
+    by_layer = {layer: other for other in said.groups for layer in other.layers}
+    other = by_layer.get(group.layers[0])
+    mixer, ffn = group.mixer, group.ffn
+    described = other.mixer if other is not None else None
+    if isinstance(mixer, GqaAttention) and isinstance(described, GqaAttention):
+        mixer = mixer.model_copy(update={"msa": described.msa, "infllm": described.infllm})
+    if isinstance(ffn, DenseMlp | Moe):
+        ffn = ffn.model_copy(update=next(_functions(other, said), None))
+    return group.model_copy(update={"mixer": mixer, "ffn": ffn})
+
+
+def _functions(same: LayerGroup | None, said: Architecture) -> Iterator[dict[str, object]]:
+    """The activation by the fields, of the same layers first."""
+    for group in (*((same,) if same is not None else ()), *said.groups):
+        ffn = group.ffn
+        if isinstance(ffn, DenseMlp | Moe) and ffn.activation:
+            yield {"activation": ffn.activation, "activation_limit": ffn.activation_limit}
+
+
+def _by_storage(group: LayerGroup, quantization: Quantization) -> Iterator[LayerGroup]:
     """The group, split where its layers store their experts differently."""
     if not isinstance(group.ffn, Moe):
         yield group
@@ -86,7 +114,7 @@ def _by_storage(
     for layer in group.layers:
         kinds.setdefault(quantization.experts(layer), []).append(layer)
     for kind, layers in kinds.items():
-        ffn = group.ffn.model_copy(update={"quantization": kind, "activation": activation})
+        ffn = group.ffn.model_copy(update={"quantization": kind})
         norms = None if group.norms is None else tuple(_norms_in(group.norms, layers))
         yield group.model_copy(update={"layers": tuple(layers), "ffn": ffn, "norms": norms})
 

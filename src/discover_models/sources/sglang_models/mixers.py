@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import ast
 import re
+from collections.abc import Iterator
 from typing import Literal
 
 from discover_models.domain.architecture import (
     GdnAttention,
     GqaAttention,
     Indexer,
+    KdaAttention,
+    LightningAttention,
     MambaMixer,
     Mixer,
     MlaAttention,
     OtherMixer,
     Rope,
+    ShortConvMixer,
 )
 from discover_models.domain.dimension import Dim, known
 from discover_models.sources.sglang_models.layer_view import (
     LayerView,
+    is_gated,
     norm_size,
     parent_of,
     plain_value,
@@ -39,6 +44,9 @@ from discover_models.sources.sglang_models.values import (
 )
 
 _RECURRENT = re.compile(r"Mamba\w*Mixer|MambaMixer\d?|ShortConv|Conv\w*Mixer")
+_LINEAR = re.compile(r"Lightning|LinearAttention")
+"""Holders of an attention layer that the linear attention backend runs: which backend it is, SGLang
+decides by the model's configuration class and not in the layer."""
 
 
 def mixer_of(view: LayerView) -> tuple[Mixer | None, str]:
@@ -66,6 +74,8 @@ def _attention(view: LayerView, record: Record, count: int) -> Mixer:
     latent = view.number(holder, "kv_lora_rank")
     if latent is not None:
         return _mla(view, record, holder, latent)
+    if holder is not None and holder.cls and _LINEAR.search(holder.name):
+        return _lightning(view, record)
     if count > 1:
         return _other(holder, record, "it has several attention layers")
     return _gqa(view, record, holder)
@@ -89,7 +99,17 @@ def _mla(view: LayerView, record: Record, holder: Instance | None, latent: Dim) 
         rope=rope,
         rope_undecided=undecided,
         indexer=_indexer(view, place, holder),
+        output_gate=_gate_of(view, place, to_dim(record.args["num_heads"]) * value) is not None,
     )
+
+
+def _gate_of(view: LayerView, place: str, width: Dim) -> Record | None:
+    """The linear layer of an output gate: as wide as the output, and named for it."""
+    for record in view.under(place, "linear"):
+        named = re.search(r"(^|_)(g|z|gate)(_|$)", short(record.name))
+        if parent_of(record.name) == place and named and size_of(record)[0].value == width.value:
+            return record
+    return None
 
 
 def _indexer(view: LayerView, place: str, holder: Instance | None) -> Indexer | None:
@@ -188,7 +208,8 @@ def _is_projection(view: LayerView, place: str, record: Record) -> bool:
 
 def _is_output(record: Record, width: int) -> bool:
     name = short(record.name)
-    return size_of(record)[1].value == width and bool(re.match(r"o_|out|wo|dense|c_proj", name))
+    named = re.match(r"o_|out|wo|dense|c_proj", name) and "gate" not in name
+    return size_of(record)[1].value == width and bool(named)
 
 
 def _qk_norm(
@@ -245,6 +266,8 @@ def rope_of(view: LayerView, place: str) -> tuple[Rope | None, str]:
     neox = args.get("is_neox_style", True)
     style = ("neox" if neox else "gptj") if isinstance(neox, bool) else None
     rotary = args.get("rotary_dim")
+    if _is_proportional(args.get("rope_scaling")):
+        args = {**args, "partial_rotary_factor": 1.0}
     factor = args.get("partial_rotary_factor", 1.0)
     if isinstance(raw(factor), float) and raw(factor) < 1.0:
         rotary = to_int(binary(ast.Mult(), rotary, factor))
@@ -257,6 +280,11 @@ def rope_of(view: LayerView, place: str) -> tuple[Rope | None, str]:
     ), ""
 
 
+def _is_proportional(scaling: object) -> bool:
+    """A rotation of the whole head whose last frequencies are 0 (sglang .../rope_variant.py)."""
+    return is_dict(scaling) and raw(scaling.get("rope_type")) == "proportional"
+
+
 def _has_sections(scaling: object) -> bool:
     if isinstance(scaling, Choice):
         return any(_has_sections(option) for _, option in scaling.options)
@@ -266,8 +294,53 @@ def _has_sections(scaling: object) -> bool:
 # --- recurrent mixers -------------------------------------------------------------------------
 
 
+def _lightning(view: LayerView, record: Record) -> Mixer:
+    """Linear attention without anything learnt in its recurrence."""
+    args, place = record.args, parent_of(record.name)
+    heads, head_dim = to_dim(args.get("num_heads")), to_dim(args.get("head_dim"))
+    rope, undecided = rope_of(view, place)
+    width = heads * head_dim
+    norm = next((r for r in _own_norms(view, place) if norm_size(r).value == width.value), None)
+    groups = to_dim(norm.args.get("group_size")) if norm is not None else None
+    gated = norm is not None and is_gated(norm)
+    return LightningAttention(
+        heads=heads,
+        kv_heads=to_dim(args.get("num_kv_heads", args.get("num_heads"))),
+        head_dim=head_dim,
+        rope=rope,
+        rope_undecided=undecided,
+        qk_norm="per_head" if _qk_norm(view, place, heads, head_dim) == "per_head" else "none",
+        output_norm="none" if norm is None else "gated_group" if gated else "full",
+        norm_groups=width // groups if gated and groups is not None else None,
+        output_gate=_gate_of(view, place, width) is not None,
+    )
+
+
+def _own_norms(view: LayerView, place: str) -> Iterator[Record]:
+    return (r for r in view.under(place, "norm") if parent_of(r.name) == place)
+
+
+def _gate_activation(view: LayerView, place: str, otherwise: str) -> str:
+    """What the gated norm beside a linear attention multiplies by."""
+    norm = next((r for r in _own_norms(view, place) if is_gated(r)), None)
+    said = plain_value(norm.args.get("activation")) if norm is not None else None
+    return said if isinstance(said, str) else otherwise
+
+
+def _kda(view: LayerView, record: Record, conv: Dim) -> KdaAttention:
+    args, place = record.args, parent_of(record.name)
+    return KdaAttention(
+        k_heads=to_dim(args.get("num_k_heads")),
+        v_heads=to_dim(args.get("num_v_heads")),
+        head_dim=to_dim(args.get("head_k_dim")),
+        v_head_dim=to_dim(args.get("head_v_dim")),
+        conv_kernel=conv,
+        gate_activation=_gate_activation(view, place, "sigmoid"),
+    )
+
+
 def _linear_attention(view: LayerView, record: Record) -> Mixer:
-    """Gated DeltaNet where the decay is one number per head; other kinds are not mapped yet."""
+    """Gated DeltaNet where the decay is one number per head, KDA where it is one per channel."""
     args = record.args
     decay = args.get("dt_bias")
     heads = to_dim(args.get("num_v_heads"))
@@ -278,20 +351,27 @@ def _linear_attention(view: LayerView, record: Record) -> Mixer:
     width = to_dim(decay.shape[0]).value if decay.shape else None
     if heads.value is None or width is None:
         return _other(holder, record, "the sizes of its linear attention are not known")
-    if width != heads.value:
-        return _other(holder, record, "linear attention with a decay per channel (KDA)")
     conv = next(iter(view.under(place, "conv1d")), None)
+    if width == _times(heads, to_dim(args.get("head_k_dim"))) != heads.value:
+        return _kda(view, record, size_of(conv)[1] if conv else to_dim(None))
+    if width != heads.value:
+        return _other(holder, record, "linear attention whose decay is of an unknown kind")
     return GdnAttention(
         k_heads=to_dim(args.get("num_k_heads")),
         v_heads=heads,
         k_head_dim=to_dim(args.get("head_k_dim")),
         v_head_dim=to_dim(args.get("head_v_dim")),
         conv_kernel=size_of(conv)[1] if conv else to_dim(None),
+        gate_activation=_gate_activation(view, place, "silu"),
     )
 
 
 def _recurrent(view: LayerView, record: Record) -> Mixer:
     holder: Instance = record.instance
+    taps = view.number(holder, "conv_kernel")
+    out = next((r for r in view.under(record.name, "linear") if "out" in short(r.name)), None)
+    if "ShortConv" in record.cls and taps is not None and out is not None:
+        return ShortConvMixer(channels=size_of(out)[1], conv_kernel=taps)
     numbers = [
         view.number(holder, name)
         for name in ("num_heads", "head_dim", "ssm_state_size", "n_groups")

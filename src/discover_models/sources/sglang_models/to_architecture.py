@@ -20,6 +20,8 @@ from discover_models.sources.sglang_models.config_value import ConfigValue
 from discover_models.sources.sglang_models.ffns import ffn_of
 from discover_models.sources.sglang_models.layer_view import (
     LayerView,
+    adds_one,
+    is_gated,
     is_multiplied,
     norm_size,
     short,
@@ -66,10 +68,7 @@ def to_architecture(model: ModelSource) -> Architecture:
         num_layers=_layer_count(model, text),
         groups=tuple(groups),
         gemma_norm=any(
-            r.cls.startswith("Gemma")
-            for layer in model.layers
-            for r in layer.records
-            if r.kind == "norm"
+            adds_one(r) for layer in model.layers for r in layer.records if r.kind == "norm"
         ),
         unmapped=tuple(unmapped),
     )
@@ -206,12 +205,7 @@ def _first_with_residual(view: LayerView) -> Record | None:
 
 
 def _norm_kind(record: Record) -> NormKind:
-    site = (
-        record.instance.cls.module
-        if isinstance(record.instance, Instance) and record.instance.cls
-        else ""
-    )
-    if "Gated" in record.cls or re.search("gated|norm_gate", site):
+    if is_gated(record):
         return "gated_rmsnorm"
     return "layernorm" if re.search(r"(?<!RMS)LayerNorm|GroupNorm", record.cls) else "rmsnorm"
 

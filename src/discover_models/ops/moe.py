@@ -220,10 +220,7 @@ def _fp8_block_scale(
     if spec is None:
         name = FP8_BLOCK_SCALE_ROUTED.key + "_topk{top_k}_e{num_local_experts}_h{hidden_size}"
     else:
-        groups = ""
-        if moe.routing == "ds_routing" and moe.n_group is not None and moe.topk_group is not None:
-            groups = "_ng{n_group}_kg{topk_group}"
-            axes |= {"n_group": moe.n_group, "topk_group": moe.topk_group}
+        groups = _groups(moe, axes)
         axes["intermediate_size"] = moe.intermediate
         name = (
             f"{spec.key}_topk{{top_k}}{groups}"
@@ -239,6 +236,14 @@ def _fp8_block_scale(
         variant="mxfp8" if moe.quantization == "mxfp8" else "fp8",
         notes=notes,
     )
+
+
+def _groups(moe: Moe, axes: dict[str, Dim]) -> str:
+    """What the one routing that chooses among groups adds to a name; its axes are added too."""
+    if moe.routing != "ds_routing" or moe.n_group is None or moe.topk_group is None:
+        return ""
+    axes |= {"n_group": moe.n_group, "topk_group": moe.topk_group}
+    return "_ng{n_group}_kg{topk_group}"
 
 
 def _mxfp4(
@@ -268,9 +273,10 @@ def _mxfp4(
     else:
         name = spec.key + "_topk{top_k}_e{num_local_experts}_h{hidden_size}_i{intermediate_size}"
         axes["intermediate_size"] = moe.intermediate
+    groups = "" if routed else _groups(moe, axes)
     return Need(
         spec=MXFP4_ROUTED if spec is None or routed else spec,
-        name=name + "_act{activation_type}",
+        name=f"{name}_act{{activation_type}}{groups}",
         axes=axes,
         used_for="experts",
         layers=group.layers,

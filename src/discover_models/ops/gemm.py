@@ -58,13 +58,14 @@ class GemmFamily:
         yield from _hyper_connections(architecture)
 
 
-def _need(linear: Linear, layers: tuple[int, ...]) -> Need:
+def _need(linear: Linear, layers: tuple[int, ...], notes: tuple[str, ...] = ()) -> Need:
     return Need(
         spec=GEMM,
         name="gemm_n{N}_k{K}",
         axes={"N": linear.n, "K": linear.k},
         used_for=linear.name,
         layers=layers,
+        notes=notes,
         evidence=linear.evidence,
     )
 
@@ -78,11 +79,12 @@ def _hyper_connections(architecture: Architecture) -> Iterator[Need]:
     if streams is None:
         return
     mix = Linear(name="hyper-connection mix", n=(streams + 2) * streams, k=streams * hidden)
+    notes = ("a bare FP32 weight: SGLang multiplies by it in kernels of its own",)
     last: tuple[int, ...] = ()
     for group in architecture.groups:
-        yield _need(mix, group.layers)
+        yield _need(mix, group.layers, notes)
         last = max(last, group.layers[-1:])
-    yield _need(Linear(name="hyper-connection head", n=streams, k=streams * hidden), last)
+    yield _need(Linear(name="hyper-connection head", n=streams, k=streams * hidden), last, notes)
 
 
 def _undecided(group: LayerGroup) -> Iterator[Unmapped]:

@@ -33,12 +33,14 @@ def field(name: str, value: int | None) -> Dim:
     return unknown(name) if value is None else known(value, name, "config.json")
 
 
-def fields(**values: int | None) -> dict[str, Dim]:
+def fields(**values: int | None) -> dict[str, Any]:
+    """Dimensions by name, as arguments."""
     return {name: field(name, value) for name, value in values.items()}
 
 
 def rope(size: int = 64, **more: Any) -> Rope:
-    return Rope(**{"style": "neox", **fields(head_size=size, rotary_dim=size), **more})
+    values: dict[str, Any] = {"style": "neox", **fields(head_size=size, rotary_dim=size)}
+    return Rope(**{**values, **more})
 
 
 def gqa(q: int | None = 32, kv: int | None = 8, d: int | None = 128, **more: Any) -> GqaAttention:
@@ -106,16 +108,17 @@ INFLLM = InfllmSelection(
 
 
 def dense(width: int | None = 4096, **more: Any) -> DenseMlp:
-    return DenseMlp(**{"intermediate": field("intermediate_size", width),
-                       "activation": "silu", **more})  # fmt: skip
+    values: dict[str, Any] = {"intermediate": field("intermediate_size", width)}
+    values["activation"] = "silu"
+    return DenseMlp(**{**values, **more})
 
 
 def moe(experts: int = 64, **more: Any) -> Moe:
-    dims = fields(experts=experts, top_k=4, intermediate=768)
-    return Moe(**{"routing": "renorm", **dims, **more})
+    values: dict[str, Any] = {"routing": "renorm"}
+    return Moe(**{**values, **fields(experts=experts, top_k=4, intermediate=768), **more})
 
 
-GROUPED = fields(n_group=8, topk_group=4)
+GROUPED: dict[str, Any] = fields(n_group=8, topk_group=4)
 
 
 def group(
@@ -125,10 +128,11 @@ def group(
 
 
 def model(*groups: LayerGroup, **more: Any) -> Architecture:
+    values: dict[str, Any] = {"name": "Some", "model_type": "some", "groups": groups}
     count = sum(each.count for each in groups)
     dims = fields(hidden_size=2048, vocab_size=1000, num_layers=count)
-    named = {"name": "Some", "model_type": "some", "text_path": "", "groups": groups}
-    return Architecture(**{**named, **dims, **more})
+    values["text_path"] = ""
+    return Architecture(**{**values, **dims, **more})
 
 
 def needed(

@@ -1,7 +1,9 @@
 """What holds for every family and any numbers."""
 
 import re
+from collections.abc import Mapping
 from string import Formatter
+from typing import TypeVar
 
 import pytest
 from hypothesis import given
@@ -94,18 +96,24 @@ def _dims(part: Mixer | Ffn) -> list[str]:
     return [name for name in type(part).model_fields if isinstance(getattr(part, name), Dim)]
 
 
+Part = TypeVar("Part", Mixer, Ffn)
+
+
+def _without(part: Part, dims: Mapping[str, Dim]) -> Part:
+    return part.model_copy(update=dims)
+
+
 @pytest.mark.parametrize(
     ("kind", "name"),
     [(kind, name) for kind, part in {**MIXERS, **FFNS}.items() for name in _dims(part)],
 )
 def test_an_unknown_dimension_is_named_and_never_guessed(kind: str, name: str) -> None:
-    part = {**MIXERS, **FFNS}[kind]
-    missing = part.model_copy(update={name: unknown(f"field_of_{name}")})
+    unknown_dim = {name: unknown(f"field_of_{name}")}
     if kind in MIXERS:
-        found = needed(model(group(missing, dense())))  # type: ignore[arg-type]
-        whole = needed(model(group(part, dense())))  # type: ignore[arg-type]
+        parts = group(MIXERS[kind], dense()), group(_without(MIXERS[kind], unknown_dim), dense())
     else:
-        found, whole = needed(model(group(gqa(), missing))), needed(model(group(gqa(), part)))  # type: ignore[arg-type]
+        parts = group(gqa(), FFNS[kind]), group(gqa(), _without(FFNS[kind], unknown_dim))
+    whole, found = (needed(model(part)) for part in parts)
     lost = {k.definition_name for k in whole.kernels} - {k.definition_name for k in found.kernels}
     assert {k.definition_name for k in found.kernels} < {k.definition_name for k in whole.kernels}
     assert lost

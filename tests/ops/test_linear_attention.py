@@ -1,9 +1,12 @@
 """Delta rules, KDA, lightning attention and what runs beside them."""
 
+from collections.abc import Callable
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from discover_models.domain.architecture import Mixer
 from layers import field, gdn, group, kda, layer, lightning, model, names, needed, reasons
 
 
@@ -36,8 +39,8 @@ def test_kda_with_more_value_heads_has_the_recurrent_kernels_only() -> None:
 
 
 @pytest.mark.parametrize("mixer", [gdn, kda])
-def test_head_sizes_that_differ_are_said(mixer: object) -> None:
-    made = mixer(v_head_dim=field("v_head_dim", 256))  # type: ignore[operator]
+def test_head_sizes_that_differ_are_said(mixer: Callable[..., Mixer]) -> None:
+    made = mixer(v_head_dim=field("v_head_dim", 256))
     found = needed(model(group(made)))
     assert not names(found, "gdn", "kda")
     assert any("key heads of 128 and value heads of 256" in r for r in reasons(found).values())

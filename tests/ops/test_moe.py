@@ -1,5 +1,7 @@
 """Experts by routing and data type, and choosing them apart."""
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -66,7 +68,7 @@ def test_groups_stand_in_the_name_of_their_routing_only() -> None:
     ],
 )
 def test_other_routings_run_before_the_routed_kernel(
-    stored: str, routing: str, more: dict[str, object], chosen: str
+    stored: str, routing: str, more: dict[str, Any], chosen: str
 ) -> None:
     experts = {
         "bf16": "trtllm_fp8_block_scale_routed_moe_topk4_e64_h2048",
@@ -99,7 +101,10 @@ def test_latent_experts_work_on_the_latent_width() -> None:
 
 
 def test_a_merged_front_is_one_gemm() -> None:
-    parts = {"latent": field("latent", 512), "shared_intermediate": field("shared", 1024)}
+    parts: dict[str, Any] = {
+        "latent": field("latent", 512),
+        "shared_intermediate": field("shared", 1024),
+    }
     found = layer(None, moe(merged_front=True, **parts), "gemm")
     # 2·1024 + 64 experts + 512; shared down; latent up
     assert found == {"gemm_n2624_k2048", "gemm_n2048_k1024", "gemm_n2048_k512"}

@@ -1,12 +1,15 @@
 """RMSNorm, LayerNorm, activations, output gates and residual streams."""
 
+from typing import Any
+
 import pytest
 
+from discover_models.domain.architecture import LayerGroup
 from layers import dense, field, gqa, group, layer, model, moe, names, needed, reasons
 
 
-def norms(*groups: object, **more: object) -> dict[str, int | None]:
-    found = needed(model(*groups, **more))  # type: ignore[arg-type]
+def norms(*groups: LayerGroup, **more: Any) -> dict[str, int | None]:
+    found = needed(model(*groups, **more))
     return {k.definition_name: k.layers for k in found.kernels if "norm" in k.op_type}
 
 

@@ -57,7 +57,7 @@ def test_groups_stand_in_the_name_of_their_routing_only() -> None:
     assert fp4 == {"moe_fp4_block_scale_ds_routing_topk4_e64_h2048_i768_act3_ng8_kg4"}
 
 
-@pytest.mark.parametrize("stored", ["bf16", "mxfp4"])
+@pytest.mark.parametrize("stored", ["bf16", "mxfp4", "nvfp4", "fp8_per_tensor"])
 @pytest.mark.parametrize(
     ("routing", "more", "chosen"),
     [
@@ -73,6 +73,8 @@ def test_other_routings_run_before_the_routed_kernel(
     experts = {
         "bf16": "trtllm_fp8_block_scale_routed_moe_topk4_e64_h2048",
         "mxfp4": "trtllm_fp4_block_scale_routed_moe_topk4_e64_h2048_act3",
+        "nvfp4": "trtllm_fp4_block_scale_routed_moe_topk4_e64_h2048_i768",
+        "fp8_per_tensor": "trtllm_fp8_per_tensor_scale_routed_moe_topk4_e64_h2048",
     }
     found = layer(None, moe(routing=routing, quantization=stored, **more), "moe", "moe_routing")
     assert found == {experts[stored], chosen}

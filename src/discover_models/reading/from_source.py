@@ -14,6 +14,7 @@ from discover_models.domain.architecture import (
     Ffn,
     GqaAttention,
     LayerGroup,
+    Linear,
     Mixer,
     Moe,
     Norm,
@@ -94,7 +95,29 @@ def _completed(group: LayerGroup, said: Architecture) -> LayerGroup:
         mixer = mixer.model_copy(update={"msa": described.msa, "infllm": described.infllm})
     if isinstance(ffn, DenseMlp | Moe):
         ffn = ffn.model_copy(update=next(_functions(other, said), None))
-    return group.model_copy(update={"mixer": mixer, "ffn": ffn})
+    linears = group.linears
+    if isinstance(mixer, GqaAttention) and mixer.msa is not None and linears is not None:
+        linears = _with_index_branch(linears)
+    return group.model_copy(update={"mixer": mixer, "ffn": ffn, "linears": linears})
+
+
+def _with_index_branch(linears: tuple[Linear, ...]) -> tuple[Linear, ...]:
+    """The projections of attention and of its index branch as the one GEMM that runs.
+
+    Source: sglang python/sglang/srt/models/minimax_m3.py (``maybe_build_fused_qkv_index``).
+    """
+    named = {linear.name.rpartition(".")[2]: linear for linear in linears}
+    own, index = named.get("qkv_proj"), named.get("index_qkv_proj")
+    if own is None or index is None:
+        return linears
+    both = own.model_copy(
+        update={
+            "name": f"{own.name} and index_qkv_proj",
+            "n": own.n + index.n,
+            "evidence": (*own.evidence, *index.evidence),
+        }
+    )
+    return tuple(both if one is own else one for one in linears if one is not index)
 
 
 def _functions(same: LayerGroup | None, said: Architecture) -> Iterator[dict[str, object]]:

@@ -179,6 +179,7 @@ def _projections(
         return frozenset()
     qn, kn, vn = _times(q, d), _times(kv, d), _times(kv, v)
     linears = [r for r in view.under(place, "linear") if _is_projection(view, place, r)]
+    linears = [r for r in linears if not short(r.name).startswith("index")]  # a branch beside it
     total = sum(size_of(r)[0].value or 0 for r in linears if not _is_output(r, _times(q, v)))
     shapes = {
         qn + kn + vn: frozenset[str](),

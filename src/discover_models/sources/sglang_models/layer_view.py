@@ -82,9 +82,9 @@ def norm_size(record: Record) -> Dim:
 def is_gated(record: Record) -> bool:
     """Whether a normalisation multiplies by a gate, by its class, its bases or their module."""
     cls = record.instance.cls if isinstance(record.instance, Instance) else None
-    module = cls.module if cls is not None else ""
-    named = any("Gated" in name for name in (record.cls, *record.bases))
-    return named or re.search("gated|norm_gate", module) is not None
+    modules = [base.module for base in cls.mro if isinstance(base, ClassValue)] if cls else []
+    named = any("Gate" in name for name in (record.cls, *record.bases))
+    return named or any(re.search("gated|norm_gate", module) for module in modules)
 
 
 def adds_one(record: Record) -> bool:

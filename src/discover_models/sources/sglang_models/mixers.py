@@ -21,6 +21,7 @@ from discover_models.domain.architecture import (
     ShortConvMixer,
 )
 from discover_models.domain.dimension import Dim, known
+from discover_models.sources.sglang_models.config_value import ConfigValue
 from discover_models.sources.sglang_models.layer_view import (
     LayerView,
     is_gated,
@@ -179,7 +180,8 @@ def _projections(
         return frozenset()
     qn, kn, vn = _times(q, d), _times(kv, d), _times(kv, v)
     linears = [r for r in view.under(place, "linear") if _is_projection(view, place, r)]
-    linears = [r for r in linears if not short(r.name).startswith("index")]  # a branch beside it
+    if _selects_blocks(view):  # the index branch stands beside the projections
+        linears = [r for r in linears if not short(r.name).startswith("index")]
     total = sum(size_of(r)[0].value or 0 for r in linears if not _is_output(r, _times(q, v)))
     shapes = {
         qn + kn + vn: frozenset[str](),
@@ -193,6 +195,13 @@ def _projections(
     return shapes.get(total) or (
         frozenset() if total == qn + kn + vn else f"its projections ({', '.join(extra)}) don't fit"
     )
+
+
+def _selects_blocks(view: LayerView) -> bool:
+    """Whether the configuration has the section that describes an index branch (MSA)."""
+    config = view.model.config
+    said = [holder.find("sparse_attention_config") for holder in (config.text or config, config)]
+    return any(is_dict(section) or isinstance(section, ConfigValue) for section in said)
 
 
 def _times(a: Dim, b: Dim) -> int:

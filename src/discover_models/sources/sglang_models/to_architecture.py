@@ -13,6 +13,7 @@ from discover_models.domain.architecture import (
     Norm,
     OtherFfn,
     OtherMixer,
+    ShortConvMixer,
     Unmapped,
 )
 from discover_models.domain.dimension import Dim
@@ -131,6 +132,8 @@ def _group(
     if routing is not None and routing.name is None:
         unmapped.append(_open(view, "routing", routing.reason))
     for record in view.of_kind("parameter"):
+        if isinstance(mixer, ShortConvMixer) and "conv" in record.name.rpartition(".")[2]:
+            continue  # the filters of the convolution
         if len(record.args["shape"]) == 2 and not is_multiplied(view, record):
             unmapped.append(
                 Unmapped(

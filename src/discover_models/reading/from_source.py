@@ -63,6 +63,7 @@ def complete(said: Architecture, built: Architecture, quantization: Quantization
             "num_layers": said.num_layers if said.num_layers.known else built.num_layers,
             "groups": tuple(groups),
             "gemma_norm": built.gemma_norm,
+            "final_norm": built.final_norm,
             "notes": (
                 *(note for note in said.notes if note != open_parts),
                 f"the layers are those that SGLang's {built.name} builds",

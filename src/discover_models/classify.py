@@ -35,6 +35,14 @@ class FlashInfer(Protocol):
         """Those of the dotted names that mean the same object as `api`."""
         ...
 
+    def member(self, name: str) -> Evidence | None:
+        """The line of an enumeration's member, or that it has none; None without it."""
+        ...
+
+    def parameter(self, api: str, name: str) -> Evidence | None:
+        """The line of an API's parameter, or that it has none; None where that is open."""
+        ...
+
     def cites(self, path: str, text: str) -> Evidence | None:
         """The line of a file that contains the text, or that none does; None without the file."""
         ...
@@ -55,8 +63,13 @@ class Sglang(Protocol):
         """Every dotted FlashInfer name that is used."""
         ...
 
-    def calls(self, api: str, aliases: Iterable[str] = ()) -> CallLookup:
-        """Raises SourceError where that could not be looked up."""
+    def calls(
+        self, api: str, aliases: Iterable[str] = (), *, passes: str = "", omits: str = ""
+    ) -> CallLookup:
+        """Uses that pass the one argument and not the other.
+
+        Raises SourceError where that could not be looked up.
+        """
         ...
 
     def linear_layer(self) -> CallLookup:
@@ -308,10 +321,21 @@ def _lookups(spec: KernelSpec, index: FlashInfer) -> tuple[list[ApiLookup], dict
     errors: dict[str, SourceError] = {}
     for api in spec.apis:
         try:
-            lookups.append(index.find(api, template_hint=spec.traced_as or None))
+            lookups.append(_lookup(spec, api, index))
         except SourceError as error:
             errors[api] = error
     return lookups, errors
+
+
+def _lookup(spec: KernelSpec, api: str, index: FlashInfer) -> ApiLookup:
+    """An API without the argument that makes it this kernel is not there."""
+    found = index.find(api, template_hint=spec.traced_as or None)
+    taken = index.parameter(api, spec.passes) if found.found and spec.passes else None
+    if taken is None:
+        return found
+    if not taken.found:
+        return ApiLookup(api=api, found=False, evidence=(*found.evidence[:1], taken))
+    return found.model_copy(update={"evidence": (*found.evidence, taken)})
 
 
 @dataclass(frozen=True)
@@ -321,18 +345,19 @@ class _Lack(_Verdict):
 
 def _lacks(spec: KernelSpec, index: FlashInfer) -> _Lack:
     """What the API needs besides itself, for example a routing method, and is not there."""
-    if spec.requires is None:
-        return _Lack()
-    file, text = spec.requires
-    cited = index.cites(file, text)
-    if cited is None:
-        return _Lack(
-            notes=(f"not checked: {file}, which would have {text.strip(' =')!r}, is not there",)
-        )
-    if cited.found:
-        return _Lack(evidence=(cited,))
-    note = f"{file} has no {text.strip(' =')!r}: this FlashInfer lacks it"
-    return _Lack(evidence=(cited,), notes=(note,), missing=True)
+    evidence: list[Evidence] = []
+    notes: list[str] = []
+    missing = False
+    for name in spec.requires:
+        cited = index.member(name)
+        if cited is None:
+            notes.append(f"not checked: {name.rpartition('.')[0]} is not there")
+            continue
+        evidence.append(cited)
+        if not cited.found:
+            notes.append(f"this FlashInfer has no {name}")
+            missing = True
+    return _Lack(evidence=tuple(evidence), notes=tuple(notes), missing=missing)
 
 
 def _shape(spec: KernelSpec, values: Mapping[str, int], index: FlashInfer) -> _FiVerdict:
@@ -419,14 +444,17 @@ def _calls(
     errors: list[SourceError] = []
     for api in ("",) if spec.always_supported else apis:
         try:
-            lookups.append(_call(api, index, flashinfer) if api else index.linear_layer())
+            found = _call(spec, api, index, flashinfer) if api else index.linear_layer()
+            lookups.append(found)
         except SourceError as error:
             errors.append(error)
     return lookups, errors
 
 
-def _call(api: str, index: Sglang, flashinfer: FlashInfer | SourceError) -> CallLookup:
+def _call(
+    spec: KernelSpec, api: str, index: Sglang, flashinfer: FlashInfer | SourceError
+) -> CallLookup:
     """Also by the other names that FlashInfer gives the same object."""
-    if isinstance(flashinfer, SourceError):
-        return index.calls(api)
-    return index.calls(api, flashinfer.aliases(api, index.used_names()))
+    known = not isinstance(flashinfer, SourceError)
+    names = flashinfer.aliases(api, index.used_names()) if known else ()
+    return index.calls(api, names, passes=spec.passes, omits=spec.omits)

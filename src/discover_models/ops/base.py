@@ -86,8 +86,13 @@ class KernelSpec:
     dumps: tuple[Dump, ...] = ()
     traced_as: str = ""
     """For APIs whose template depends on an argument: the value that this kernel passes."""
-    requires: tuple[str, str] | None = None
-    """File and text that a FlashInfer must have besides the API, for example an enum member."""
+    requires: tuple[str, ...] = ()
+    """Members of public enumerations that a FlashInfer must have besides the API, for example
+    ``flashinfer.fused_moe.RoutingMethodType.MiniMax2``."""
+    passes: str = ""
+    """The argument of the API that makes it this kernel: one without it is another kernel."""
+    omits: str = ""
+    """The argument of the API that would make it another kernel."""
     always_supported: bool = False
     """The reference implementation is PyTorch itself."""
 

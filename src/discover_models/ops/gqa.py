@@ -18,6 +18,12 @@ from discover_models.ops.base import (
     split,
 )
 
+
+def _halves(lanes: int) -> bool:
+    """Whether a sum over that many lanes, halved again and again, reaches all of them."""
+    return lanes > 0 and lanes & (lanes - 1) == 0
+
+
 _CACHE = ("num_pages", "page_size", "num_kv_heads", "head_dim")
 _FA2_HEAD_DIM = Limit(
     what="head dimension",
@@ -38,6 +44,15 @@ _CUDA_CORES = CodePath(
             listed=r"group_size == (\d+)",
             file="include/flashinfer/utils.cuh",
             text='err_msg << "Unsupported group_size: " << group_size;',
+            version="0.7.2",
+        ),
+        Limit(
+            what="head dimension",
+            measure=lambda axes: axes["head_dim"],
+            accepts=lambda size: size > 0,
+            doubtful=lambda size: not _halves(size // max(8, size // 32)),
+            file="include/flashinfer/attention/decode.cuh",
+            text="for (uint32_t offset = bdx / 2; offset > 0; offset /= 2) {",
             version="0.7.2",
         ),
     ),

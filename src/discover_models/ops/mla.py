@@ -52,8 +52,10 @@ PAGED_DECODE = KernelSpec(
     title="multi-head latent attention over a paged latent cache (decode)",
     apis=(
         "flashinfer.mla.BatchMLAPagedAttentionWrapper",
-        "flashinfer.mla.trtllm_batch_decode_with_kv_cache_mla",
+        "flashinfer.decode.trtllm_batch_decode_with_kv_cache_mla",
+        "flashinfer.decode.BatchDecodeMlaWithPagedKVCacheWrapper",
     ),
+    omits="sparse_mla_top_k",
     paths=(_FA2_LATENT, CodePath(name="trtllm-gen MLA", limits=(TRTLLM_GEN_PAGE,), checked=False)),
 )
 PAGED_PREFILL = KernelSpec(

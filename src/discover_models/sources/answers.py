@@ -157,6 +157,14 @@ class FlashInferAnswers:
             f"aliases {api} {digest}", _TEXTS, lambda: self._index.aliases(api, asked)
         )
 
+    def member(self, name: str) -> Evidence | None:
+        return self._answers.ask(f"member {name}", _LINE, lambda: self._index.member(name))
+
+    def parameter(self, api: str, name: str) -> Evidence | None:
+        return self._answers.ask(
+            f"parameter {api} {name}", _LINE, lambda: self._index.parameter(api, name)
+        )
+
     def cites(self, path: str, text: str) -> Evidence | None:
         return self._answers.ask(
             f"cites {self._file(path)} {text}", _LINE, lambda: self._index.cites(path, text)
@@ -204,10 +212,14 @@ class SglangAnswers:
     def used_names(self) -> tuple[str, ...]:
         return self._answers.ask("used names", _TEXTS, lambda: self._index.used_names())
 
-    def calls(self, api: str, aliases: Iterable[str] = ()) -> CallLookup:
+    def calls(
+        self, api: str, aliases: Iterable[str] = (), *, passes: str = "", omits: str = ""
+    ) -> CallLookup:
         names = tuple(aliases)
         return self._answers.ask(
-            " ".join(("calls", api, *names)), _CALL, lambda: self._index.calls(api, names)
+            " ".join(("calls", api, *names, f"+{passes}", f"-{omits}")),
+            _CALL,
+            lambda: self._index.calls(api, names, passes=passes, omits=omits),
         )
 
     def linear_layer(self) -> CallLookup:

@@ -65,6 +65,7 @@ class FlashInferIndex:
         self._uses = ApiUses(tuple(f for f in folders if f.is_dir()), self._api.name)
         self._keys: dict[str, tuple[str, int] | None] = {}
         self._texts: dict[str, str | None] = {}
+        self._trees: dict[Path, ast.Module] = {}
         self._tested: dict[tuple[str, str, int], tuple[Evidence, ...]] = {}
 
     @classmethod
@@ -111,6 +112,36 @@ class FlashInferIndex:
         if key is None:
             return ()
         return tuple(name for name in names if name != api and self._key(name) == key)
+
+    def member(self, name: str) -> Evidence | None:
+        """The line of an enumeration's member, for example
+        ``flashinfer.fused_moe.RoutingMethodType.Llama4``, or that it has none.
+
+        None when the enumeration is not there: then nothing can be said of its members.
+        """
+        enum, _, member = name.rpartition(".")
+        resolved = self._resolved(enum)
+        node = self._syntax(resolved) if resolved is not None else None
+        if resolved is None or not isinstance(node, ast.ClassDef):
+            return None
+        lines = {target: s.lineno for s in node.body for target in _assigned(s)}
+        line = lines.get(member)
+        path = resolved.module.path
+        return self._evidence(path, line or node.lineno, name, found=line is not None)
+
+    def parameter(self, api: str, name: str) -> Evidence | None:
+        """The line of a parameter of an API, for a class of what is called on it, or that it has
+        none. None where the API is not there or takes any."""
+        resolved = self._resolved(api)
+        called = self._called(resolved) if resolved is not None else None
+        node = self._syntax(called) if called is not None else None
+        if called is None or not isinstance(node, ast.FunctionDef) or node.args.kwarg:
+            return None
+        arguments = (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs)
+        line = next((a.lineno for a in arguments if a.arg == name), None)
+        looked_for = f"parameter {name} of {api}"
+        path = called.module.path
+        return self._evidence(path, line or node.lineno, looked_for, found=line is not None)
 
     def cites(self, path: str, text: str) -> Evidence | None:
         """The first line of a file that contains `text`, for example of a header with a limit.
@@ -272,17 +303,35 @@ class FlashInferIndex:
             return None
         if definition.owner is not None:
             return None
-        tree = ast.parse(definition.module.path.read_bytes())
-        node = next(
-            n
-            for n in ast.walk(tree)
-            if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)
-            and n.lineno == definition.binding.line
-        )
+        node = self._syntax(definition)
+        if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            return None
         line = _experimental_return(node, definition.module, self._api.name)
         if line is None:
             return None
         return self._evidence(definition.module.path, line, "a call into flashinfer.experimental")
+
+    def _resolved(self, dotted: str) -> Definition | None:
+        try:
+            found = self._api.resolve(dotted)
+        except SourceError:
+            return None
+        return found if isinstance(found, Definition) else None
+
+    def _syntax(self, definition: Definition) -> ast.stmt | None:
+        """The statement that defines a function or class."""
+        path = definition.module.path
+        if path not in self._trees:
+            self._trees[path] = ast.parse(path.read_bytes())
+        return next(
+            (
+                n
+                for n in ast.walk(self._trees[path])
+                if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
+                and n.lineno == definition.binding.line
+            ),
+            None,
+        )
 
     def _tests(self, api: str, definition: Definition) -> tuple[Evidence, ...]:
         key = (api.rpartition(".")[2], *definition.key)
@@ -410,6 +459,16 @@ def _all_imports(node: ast.FunctionDef | ast.AsyncFunctionDef, module: Module) -
                     module=bound.module,
                     attribute=bound.attribute,
                 )
+
+
+def _assigned(statement: ast.stmt) -> Iterator[str]:
+    match statement:
+        case ast.Assign(targets=targets):
+            yield from (t.id for t in targets if isinstance(t, ast.Name))
+        case ast.AnnAssign(target=ast.Name(id=name), value=ast.expr()):
+            yield name
+        case _:
+            return
 
 
 def _calls_one_of(node: ast.expr | None, names: set[str]) -> bool:

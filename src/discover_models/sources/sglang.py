@@ -54,6 +54,7 @@ class SglangIndex:
         self._commit = commit
         self._resolver = Resolver([*reading.facts, *(reading.kernel or ())])
         self._uses: dict[str, list[Found]] = {}
+        self._calls_of: dict[str, dict[int, list[frozenset[str]]]] = {}
         for file in reading.facts:
             for use in file.uses:
                 self._add(file.path, use)
@@ -81,8 +82,13 @@ class SglangIndex:
         """Every dotted name of FlashInfer that is used somewhere."""
         return tuple(sorted(name for name in self._uses if name.startswith("flashinfer.")))
 
-    def calls(self, api: str, aliases: Iterable[str] = ()) -> CallLookup:
+    def calls(
+        self, api: str, aliases: Iterable[str] = (), *, passes: str = "", omits: str = ""
+    ) -> CallLookup:
         """Whether SGLang uses `api`, a public dotted FlashInfer name.
+
+        Of its calls only those count that pass the argument `passes`, or any by ``**``, and not
+        the argument `omits`.
 
         `aliases` are other names of the same object; the name at FlashInfer's top level is
         always one of them. Evidence comes in pairs, the import and the use, best first.
@@ -92,7 +98,7 @@ class SglangIndex:
         """
         names = list(dict.fromkeys([api, *aliases, f"flashinfer.{_short(api)}"]))
         unsorted = dict.fromkeys(f for name in names for f in self._uses.get(name, ()))
-        found = sorted(unsorted, key=lambda f: f.rank)
+        found = sorted((f for f in unsorted if self._fits(f, passes, omits)), key=lambda f: f.rank)
         if found:
             return self._used(api, found)
         self._refuse_if_undecided(api, {_short(name) for name in names})
@@ -125,6 +131,33 @@ class SglangIndex:
         return CallLookup(
             api=api, used=True, evidence=tuple(evidence), notes=tuple(_use_notes(found))
         )
+
+    def _fits(self, found: Found, passes: str, omits: str) -> bool:
+        """Whether a use can be of the kernel that the arguments make; open where none show."""
+        if not (passes or omits):
+            return True
+        given = [names for names in self._keywords(found.path, found.use.line) if names]
+        if not given:
+            return found.use.kind == "called" and not passes
+        return any(
+            (not passes or passes in names or "**" in names) and omits not in names
+            for names in given
+        )
+
+    def _keywords(self, path: str, line: int) -> list[frozenset[str]]:
+        """The keywords of each call of a name on that line."""
+        if path not in self._calls_of:
+            try:
+                tree = _parse((self._checkout / path).read_bytes())
+            except (OSError, SyntaxError, ValueError):
+                tree = ast.Module([], [])
+            calls: dict[int, list[frozenset[str]]] = {}
+            for node in ast.walk(tree):
+                if isinstance(node, ast.Call):
+                    names = frozenset(k.arg or "**" for k in node.keywords)
+                    calls.setdefault(node.func.end_lineno or node.lineno, []).append(names)
+            self._calls_of[path] = calls
+        return self._calls_of[path].get(line, [])
 
     def _evidence(self, found: Found) -> Iterator[Evidence]:
         use = found.use

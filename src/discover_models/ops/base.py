@@ -39,6 +39,15 @@ class Limit:
 
 
 @dataclass(frozen=True)
+class Gpus:
+    """The generations that a code path is for, with the text of the line that says so."""
+
+    names: tuple[str, ...]
+    file: str
+    text: str
+
+
+@dataclass(frozen=True)
 class CodePath:
     """One way through an API to a kernel, with its limits."""
 
@@ -47,6 +56,8 @@ class CodePath:
     limits: tuple[Limit, ...] = ()
     checked: bool = True
     """False where the path's limits are not in Python or header sources (cubins, cuDNN)."""
+    gpus: Gpus | None = None
+    """None where no line names generations."""
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from discover_models.ops.base import (
     PAGE_SIZES,
     CodePath,
     Dump,
+    Gpus,
     KernelSpec,
     Limit,
     Need,
@@ -58,6 +59,15 @@ _CUDA_CORES = CodePath(
     ),
 )
 _TRTLLM_GEN = CodePath(name="trtllm-gen and cuDNN kernels", checked=False)
+_TRTLLM_DECODE = CodePath(
+    name="trtllm-gen decode",
+    checked=False,
+    gpus=Gpus(
+        ("SM100", "SM103"),
+        "flashinfer/decode.py",
+        '"trtllm-gen" if get_compute_capability(query.device)[0] == 10 else "xqa"',
+    ),
+)
 
 PAGED_DECODE = KernelSpec(
     key="gqa_paged_decode",
@@ -70,6 +80,7 @@ PAGED_DECODE = KernelSpec(
     paths=(
         _CUDA_CORES,
         CodePath(name="tensor-core decode (use_tensor_cores=True)", limits=(_FA2_HEAD_DIM,)),
+        _TRTLLM_DECODE,
         _TRTLLM_GEN,
     ),
 )

@@ -8,6 +8,7 @@ from discover_models.domain.kernel import Parallelism
 from discover_models.ops.base import (
     PAGE_SIZES,
     CodePath,
+    Gpus,
     KernelSpec,
     Limit,
     Need,
@@ -56,7 +57,15 @@ PAGED_DECODE = KernelSpec(
         "flashinfer.decode.BatchDecodeMlaWithPagedKVCacheWrapper",
     ),
     omits="sparse_mla_top_k",
-    paths=(_FA2_LATENT, CodePath(name="trtllm-gen MLA", limits=(TRTLLM_GEN_PAGE,), checked=False)),
+    paths=(
+        _FA2_LATENT,
+        CodePath(
+            name="trtllm-gen MLA",
+            limits=(TRTLLM_GEN_PAGE,),
+            checked=False,
+            gpus=Gpus(("SM100", "SM103"), "flashinfer/mla/_core.py", "elif cc[0] != 10:"),
+        ),
+    ),
 )
 PAGED_PREFILL = KernelSpec(
     key="mla_paged_prefill_causal",

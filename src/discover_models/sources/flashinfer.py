@@ -15,15 +15,17 @@ not split by routing cover every routing.
 import ast
 import re
 import tomllib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 
+from discover_models.domain.depth import Release, ShapePath
 from discover_models.domain.evidence import Evidence
 from discover_models.domain.kernel import ApiLookup
 from discover_models.errors import SourceError
 from discover_models.sources.api_uses import ApiUses
 from discover_models.sources.flashinfer_files import PACKAGES, TEST_FOLDERS
+from discover_models.sources.flashinfer_releases import Releases
 from discover_models.sources.public_api import (
     Absent,
     Definition,
@@ -49,6 +51,8 @@ _MARKED = re.compile(
     rf"^[ \t]*@{_STABLE}\b.*?^[ \t]*(?:async )?def (\w+)", re.MULTILINE | re.DOTALL
 )
 """A function or method with that decorator, whatever other decorators stand between."""
+_REQUIREMENT = "backend_requirement"
+_CAPABILITY = "supported_compute_capability"
 _RUN_METHODS = ("run", "forward", "__call__")
 """What is called on a class, in this order; `plan` is not the kernel."""
 
@@ -66,6 +70,7 @@ class FlashInferIndex:
         self._keys: dict[str, tuple[str, int] | None] = {}
         self._texts: dict[str, str | None] = {}
         self._trees: dict[Path, ast.Module] = {}
+        self._releases = Releases(checkout)
         self._tested: dict[tuple[str, str, int], tuple[Evidence, ...]] = {}
 
     @classmethod
@@ -130,18 +135,78 @@ class FlashInferIndex:
         return self._evidence(path, line or node.lineno, name, found=line is not None)
 
     def parameter(self, api: str, name: str) -> Evidence | None:
-        """The line of a parameter of an API, for a class of what is called on it, or that it has
+        """The line of a parameter of an API, for a class of its `run` or `plan`, or that it has
         none. None where the API is not there or takes any."""
+        resolved = self._resolved(api)
+        if resolved is None:
+            return None
+        called = [self._called(resolved)]
+        if isinstance(resolved.binding, Class):
+            plan = self._api.method(resolved, "plan")
+            called += [plan] if plan is not None else []
+        lines: list[tuple[Path, int, bool]] = []
+        for definition in called:
+            node = self._syntax(definition)
+            if not isinstance(node, ast.FunctionDef) or node.args.kwarg:
+                return None
+            arguments = (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs)
+            line = next((a.lineno for a in arguments if a.arg == name), None)
+            place = definition.module.path, line or node.lineno, line is not None
+            lines.append(place)
+        path, line, found = max(lines, key=lambda place: place[2])
+        return self._evidence(path, line, f"parameter {name} of {api}", found=found)
+
+    def backends(self, api: str) -> tuple[ShapePath, ...]:
+        """The API's backends with the GPU generations that its own requirement check names.
+
+        From ``@backend_requirement({name: check, …})`` and the
+        ``@supported_compute_capability([…])`` of each check, or of the API itself.
+        """
         resolved = self._resolved(api)
         called = self._called(resolved) if resolved is not None else None
         node = self._syntax(called) if called is not None else None
-        if called is None or not isinstance(node, ast.FunctionDef) or node.args.kwarg:
-            return None
-        arguments = (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs)
-        line = next((a.lineno for a in arguments if a.arg == name), None)
-        looked_for = f"parameter {name} of {api}"
-        path = called.module.path
-        return self._evidence(path, line or node.lineno, looked_for, found=line is not None)
+        if called is None or not isinstance(node, ast.FunctionDef):
+            return ()
+        checks = {
+            f.name: f
+            for f in self._trees[called.module.path].body
+            if isinstance(f, ast.FunctionDef)
+        }
+        found: list[ShapePath] = []
+        for decorator in node.decorator_list:
+            if isinstance(decorator, ast.Call) and _name(decorator.func) == _REQUIREMENT:
+                for table in decorator.args[:1]:
+                    found += self._checked(called.module.path, table, checks)
+        return tuple(found)
+
+    def release(self, api: str, pinned: str) -> Release:
+        """Which FlashInfer has an API that the checkout has; `pinned`: the version asked for."""
+        version = self.version or ""
+        same = bool(pinned) and version == pinned
+        return Release(
+            checkout=version,
+            unreleased=self._releases.unreleased(api),
+            pinned=pinned,
+            in_pinned=True if same else self._releases.defines(pinned, api) if pinned else None,
+        )
+
+    def _checked(
+        self, path: Path, table: ast.expr, checks: Mapping[str, ast.FunctionDef]
+    ) -> Iterator[ShapePath]:
+        if not isinstance(table, ast.Dict):
+            return
+        for key, value in zip(table.keys, table.values, strict=True):
+            check = checks.get(_name(value))
+            if not isinstance(key, ast.Constant) or check is None:
+                continue
+            gpus = [(d.lineno, g) for d in check.decorator_list for g in _capabilities(d)]
+            if gpus:
+                yield ShapePath(
+                    name=f"backend {key.value}",
+                    verdict="not checked",
+                    gpus=tuple(f"SM{gpu}" for _, gpu in gpus),
+                    evidence=(self._evidence(path, gpus[0][0], f"@{_CAPABILITY}"),),
+                )
 
     def cites(self, path: str, text: str) -> Evidence | None:
         """The first line of a file that contains `text`, for example of a header with a limit.
@@ -459,6 +524,20 @@ def _all_imports(node: ast.FunctionDef | ast.AsyncFunctionDef, module: Module) -
                     module=bound.module,
                     attribute=bound.attribute,
                 )
+
+
+def _capabilities(decorator: ast.expr) -> Iterator[int]:
+    """The numbers in ``supported_compute_capability([90, 100])``."""
+    if isinstance(decorator, ast.Call) and _name(decorator.func) == _CAPABILITY:
+        for node in ast.walk(decorator):
+            if isinstance(node, ast.Constant) and isinstance(node.value, int):
+                yield node.value
+
+
+def _name(node: ast.expr) -> str:
+    if isinstance(node, ast.Name):
+        return node.id
+    return node.attr if isinstance(node, ast.Attribute) else ""
 
 
 def _assigned(statement: ast.stmt) -> Iterator[str]:

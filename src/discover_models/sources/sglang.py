@@ -11,16 +11,21 @@ import ast
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
+from discover_models.domain.depth import Depth
 from discover_models.domain.evidence import Evidence
 from discover_models.domain.kernel import CallLookup
 from discover_models.errors import SourceError
 from discover_models.sources.kept_facts import KeptFacts
 from discover_models.sources.python_names import last_name
 from discover_models.sources.python_uses import KINDS, Use
+from discover_models.sources.sglang_depth import Depths, Question, Used
 from discover_models.sources.sglang_files import KERNEL, PACKAGE
+from discover_models.sources.sglang_pin import pinned_flashinfer
 from discover_models.sources.sglang_scan import Hop, Reading, Resolver, read_checkout
+from discover_models.sources.sglang_ways import Place, Ways
 
 _PLACES = 3
 """How many places a note names."""
@@ -96,13 +101,34 @@ class SglangIndex:
         Raises:
             SourceError: no use was found, but not everything that could hold one was readable.
         """
-        names = list(dict.fromkeys([api, *aliases, f"flashinfer.{_short(api)}"]))
-        unsorted = dict.fromkeys(f for name in names for f in self._uses.get(name, ()))
-        found = sorted((f for f in unsorted if self._fits(f, passes, omits)), key=lambda f: f.rank)
+        names = _all_names(api, aliases)
+        found = self._found(api, aliases, passes, omits)
         if found:
             return self._used(api, found)
         self._refuse_if_undecided(api, {_short(name) for name in names})
         return self._unused(api, names)
+
+    def depth(self, question: Question) -> Depth:
+        """How SGLang comes to a kernel, where in the model's own file, and what else serves it."""
+        uses: list[Used] = []
+        for api, *aliases in question.apis:
+            for found in self._found(api, aliases, question.passes, question.omits):
+                hop = next(iter(found.forwarding), None)
+                through = f"{hop.forwards}{_when(hop.condition)}" if hop else ""
+                place = Place(found.path, found.use.line, found.use.text)
+                use = found.use
+                uses.append(Used(api, found.path, use.owner, use.condition, place, through))
+        shorts = {_short(names[0]) for names in question.apis}
+        kernel = [Place(f.path, f.use.line, f.use.text) for f in self._from_kernel(shorts)]
+        return self._depths.of(question, uses, kernel)
+
+    def pinned(self) -> Evidence | None:
+        """The line that asks for a version of FlashInfer, which its note names; None without."""
+        return pinned_flashinfer(self._checkout, self._commit)
+
+    @cached_property
+    def _depths(self) -> Depths:
+        return Depths(Ways(self._checkout), self._commit)
 
     def linear_layer(self) -> CallLookup:
         """SGLang's own linear layers and the PyTorch call that they end in.
@@ -131,6 +157,12 @@ class SglangIndex:
         return CallLookup(
             api=api, used=True, evidence=tuple(evidence), notes=tuple(_use_notes(found))
         )
+
+    def _found(self, api: str, aliases: Iterable[str], passes: str, omits: str) -> list[Found]:
+        names = _all_names(api, aliases)
+        unsorted = dict.fromkeys(f for name in names for f in self._uses.get(name, ()))
+        fitting = (f for f in unsorted if self._fits(f, passes, omits))
+        return sorted(fitting, key=lambda f: f.rank)
 
     def _fits(self, found: Found, passes: str, omits: str) -> bool:
         """Whether a use can be of the kernel that the arguments make; open where none show."""
@@ -267,6 +299,11 @@ def _names_used(target: str) -> Iterator[str]:
         if _short(owner)[:1].isupper() or _short(owner) == _short(target):
             yield owner
         owner = owner.rpartition(".")[0]
+
+
+def _all_names(api: str, aliases: Iterable[str]) -> list[str]:
+    """The names of an API; the one at FlashInfer's top level is always one of them."""
+    return list(dict.fromkeys([api, *aliases, f"flashinfer.{_short(api)}"]))
 
 
 def _short(name: str) -> str:

@@ -40,6 +40,7 @@ from discover_models.sources.python_module import (
     Value,
     imported_names,
 )
+from discover_models.sources.python_source import parse_file
 from discover_models.sources.trace_templates import Template, TraceTemplates
 
 _NOT_API = ("experimental", "data", "testing", "trace")
@@ -387,7 +388,7 @@ class FlashInferIndex:
         """The statement that defines a function or class."""
         path = definition.module.path
         if path not in self._trees:
-            self._trees[path] = ast.parse(path.read_bytes())
+            self._trees[path] = parse_file(path)
         return next(
             (
                 n

@@ -181,8 +181,8 @@ class SglangIndex:
         """The keywords of each call of a name on that line."""
         if path not in self._calls_of:
             try:
-                tree = _parse((self._checkout / path).read_bytes())
-            except (OSError, SyntaxError, ValueError):
+                tree = parse_file(self._checkout / path, path)
+            except SourceError:
                 tree = ast.Module([], [])
             calls: dict[int, list[frozenset[str]]] = {}
             for node in ast.walk(tree):

@@ -1,6 +1,7 @@
 """How SGLang comes to a kernel, on hand-written miniature checkouts in real folders."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -114,10 +115,10 @@ def test_what_is_set_for_the_model_replaces_the_rule_for_all(ask: Ask) -> None:
 
 
 def test_the_call_site_is_in_the_models_own_file(ask: Ask) -> None:
-    mine = Question(**{**vars(ASKED), "model": "SampleForCausalLM"})
+    mine = replace(ASKED, model="SampleForCausalLM")
     (site,) = ask(mine, FILES).call_site
     assert (site.path, site.line) == (f"{SRT}/models/sample.py", 3)
-    other = Question(**{**vars(ASKED), "model": "OtherForCausalLM"})
+    other = replace(ASKED, model="OtherForCausalLM")
     assert ask(other, FILES).call_site == ()
 
 

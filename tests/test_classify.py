@@ -306,6 +306,11 @@ GROUPS = {
     CUDA_CORES: "if (group_size == 1) {} else if (group_size == 4) {} else {\n"
     '  err_msg << "Unsupported group_size: " << group_size;\n}\n'
 }
+LANES = {
+    "flashinfer/include/flashinfer/attention/decode.cuh": (
+        "    for (uint32_t offset = bdx / 2; offset > 0; offset /= 2) {\n"
+    )
+}
 HEAD_DIM = {FA2: "return (NUM_MMA_D_VO < 4) || true;\n"}
 
 
@@ -318,7 +323,7 @@ def decode(group: int, head_dim: int = 128) -> RequiredKernel:
 @pytest.mark.parametrize(
     ("kernel", "limits", "status", "notes"),
     [
-        (decode(4), GROUPS | HEAD_DIM, "fi_supported", ()),
+        (decode(4), GROUPS | HEAD_DIM | LANES, "fi_supported", ()),
         (
             decode(5),
             GROUPS | HEAD_DIM,
@@ -328,7 +333,12 @@ def decode(group: int, head_dim: int = 128) -> RequiredKernel:
                 "supported through tensor-core decode (use_tensor_cores=True)",
             ),
         ),
-        (decode(4, 96), GROUPS | HEAD_DIM, "fi_supported", ()),
+        (
+            decode(4, 96),
+            GROUPS | HEAD_DIM | LANES,
+            "fi_supported",
+            ("CUDA-core decode not checked: nothing refuses head dimension 96",),
+        ),
         (decode(5, 96), GROUPS | HEAD_DIM, None, ("fi_status undecided: some paths refuse",)),
         (decode(5, 32), GROUPS | HEAD_DIM, None, ("fi_status undecided: some paths refuse",)),
         (decode(5), GROUPS, None, ("fi_status undecided: some paths refuse",)),
@@ -378,6 +388,7 @@ MOE = "flashinfer/flashinfer/fused_moe.py"
 ENUMS = "flashinfer/flashinfer/tllm_enums.py"
 MOE_API = """\
 from flashinfer.api_logging import flashinfer_api
+from flashinfer.tllm_enums import RoutingMethodType
 from flashinfer.trace.moe import pick
 
 @flashinfer_api(trace=pick)
@@ -393,6 +404,7 @@ BY_ROUTING = {2: ds, 1: renorm}
 def pick(routing):
     return BY_ROUTING.get(routing)
 """
+EXPORT = "from flashinfer.tllm_enums import RoutingMethodType\n"
 ALL_ROUTINGS = "class RoutingMethodType:\n    Renormalize = 1\n    DeepSeekV3 = 2\n    Llama4 = 3\n"
 
 
@@ -417,14 +429,22 @@ def test_the_template_is_that_of_the_routing(judge: Judge, routing: str, traced:
 
 
 def test_a_routing_that_this_flashinfer_does_not_know(judge: Judge) -> None:
-    api = TRACED.format(name="trtllm_fp8_block_scale_moe")
+    api = EXPORT + TRACED.format(name="trtllm_fp8_block_scale_moe")
     found = judge(moe("minimax2_routing"), {MOE: api, ENUMS: ALL_ROUTINGS})
     assert verdicts(found) == ("new", "fi_missing", None, "n/a")
-    assert "'MiniMax2'" in found.notes[0]
+    assert "RoutingMethodType.MiniMax2" in found.notes[0]
+    assert ("flashinfer/tllm_enums.py", False) in [(e.path, e.found) for e in found.evidence]
+
+
+def test_a_routing_is_looked_up_wherever_its_enumeration_is(judge: Judge) -> None:
+    """Before 0.6.8 it was beside the kernels."""
+    api = ALL_ROUTINGS + TRACED.format(name="trtllm_fp8_block_scale_moe")
+    assert judge(moe("minimax2_routing"), {MOE: api}).fi_status == "fi_missing"
+    assert judge(moe("llama4_routing"), {MOE: api}).fi_status == "fi_supported"
 
 
 def test_a_routing_whose_name_ends_anothers_is_not_that_one(judge: Judge) -> None:
-    api = TRACED.format(name="trtllm_fp8_block_scale_moe")
+    api = EXPORT + TRACED.format(name="trtllm_fp8_block_scale_moe")
     enums = "class RoutingMethodType:\n    TopKSigmoid = 9\n"
     assert judge(moe("sigmoid_routing"), {MOE: api, ENUMS: enums}).fi_status == "fi_missing"
     assert judge(moe("topk_sigmoid_routing")).fi_status == "fi_supported"
@@ -433,7 +453,42 @@ def test_a_routing_whose_name_ends_anothers_is_not_that_one(judge: Judge) -> Non
 def test_routings_that_cannot_be_looked_up_are_said_not_to_be_checked(judge: Judge) -> None:
     found = judge(moe("renorm"), {MOE: TRACED.format(name="trtllm_fp8_block_scale_moe")})
     assert found.fi_status == "fi_supported"
-    assert found.notes[0].startswith("not checked: flashinfer/tllm_enums.py")
+    assert found.notes[0] == "not checked: flashinfer.fused_moe.RoutingMethodType is not there"
+
+
+MLA_DECODE = "trtllm_batch_decode_with_kv_cache_mla"
+MLA_BACKEND = "sglang/python/sglang/srt/layers/attention/mla.py"
+
+
+def latent(key: str) -> RequiredKernel:
+    axes = {"num_qo_heads": 16, "head_dim_ckv": 512, "head_dim_kpe": 64, "page_size": 64}
+    extra = {"topk": 2048} if key == "dsa_sparse_attention" else {}
+    return need(key, f"{key}_h16_ckv512_kpe64", **axes, **extra)
+
+
+def mla_files(parameters: str, arguments: str) -> dict[str, str]:
+    api = f"@flashinfer_api(trace=some_trace)\ndef {MLA_DECODE}({parameters}): ...\n"
+    use = f"import flashinfer\n\ndef run(q):\n    flashinfer.decode.{MLA_DECODE}({arguments})\n"
+    head = TRACED.partition("@")[0]
+    return {"flashinfer/flashinfer/decode.py": head + api, MLA_BACKEND: use}
+
+
+@pytest.mark.parametrize(
+    ("parameters", "arguments", "sparse", "dense"),
+    [
+        ("q, sparse_mla_top_k=0", "q, sparse_mla_top_k=8", "sgl_integrated", "sgl_missing"),
+        ("q, sparse_mla_top_k=0", "q, page=8", "sgl_missing", "sgl_integrated"),
+        ("q, sparse_mla_top_k=0", "**q", "sgl_integrated", "sgl_integrated"),
+        ("q", "q, page=8", "n/a", "sgl_integrated"),
+    ],
+    ids=["sparse call", "dense call", "unknown call", "no parameter"],
+)
+def test_an_argument_tells_sparse_attention_from_dense(
+    judge: Judge, parameters: str, arguments: str, sparse: str, dense: str
+) -> None:
+    files = mla_files(parameters, arguments)
+    assert judge(latent("dsa_sparse_attention"), files).sgl_status == sparse
+    assert judge(latent("mla_paged_decode"), files).sgl_status == dense
 
 
 def test_the_template_is_that_of_the_tagged_api(judge: Judge) -> None:

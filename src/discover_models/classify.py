@@ -8,6 +8,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+from discover_models.depth import FlashInferFacts, SglangFacts, depth_notes, depth_of
+from discover_models.domain.depth import ShapePath
 from discover_models.domain.evidence import Evidence
 from discover_models.domain.kernel import (
     ApiLookup,
@@ -24,7 +26,7 @@ from discover_models.ops.base import CodePath, Dump, KernelSpec, Limit
 from discover_models.sources.dataset import DatasetIndex, Definition
 
 
-class FlashInfer(Protocol):
+class FlashInfer(FlashInferFacts, Protocol):
     """What the verdicts ask of FlashInfer's index."""
 
     def find(self, api: str, *, template_hint: str | None = None) -> ApiLookup:
@@ -33,6 +35,14 @@ class FlashInfer(Protocol):
 
     def aliases(self, api: str, names: Iterable[str]) -> tuple[str, ...]:
         """Those of the dotted names that mean the same object as `api`."""
+        ...
+
+    def member(self, name: str) -> Evidence | None:
+        """The line of an enumeration's member, or that it has none; None without it."""
+        ...
+
+    def parameter(self, api: str, name: str) -> Evidence | None:
+        """The line of an API's parameter, or that it has none; None where that is open."""
         ...
 
     def cites(self, path: str, text: str) -> Evidence | None:
@@ -48,15 +58,20 @@ class FlashInfer(Protocol):
         ...
 
 
-class Sglang(Protocol):
+class Sglang(SglangFacts, Protocol):
     """What the verdicts ask of SGLang's index."""
 
     def used_names(self) -> tuple[str, ...]:
         """Every dotted FlashInfer name that is used."""
         ...
 
-    def calls(self, api: str, aliases: Iterable[str] = ()) -> CallLookup:
-        """Raises SourceError where that could not be looked up."""
+    def calls(
+        self, api: str, aliases: Iterable[str] = (), *, passes: str = "", omits: str = ""
+    ) -> CallLookup:
+        """Uses that pass the one argument and not the other.
+
+        Raises SourceError where that could not be looked up.
+        """
         ...
 
     def linear_layer(self) -> CallLookup:
@@ -88,6 +103,7 @@ class _FiVerdict(_Verdict):
     tests: tuple[Evidence, ...] = ()
     apis: tuple[str, ...] = ()
     """The ones that are there."""
+    paths: tuple[ShapePath, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -95,8 +111,8 @@ class _SglVerdict(_Verdict):
     status: SglStatus | None = None
 
 
-def classify(kernel: RequiredKernel, sources: Sources) -> ClassifiedKernel:
-    """All verdicts on one required definition.
+def classify(kernel: RequiredKernel, sources: Sources, model: str = "") -> ClassifiedKernel:
+    """All verdicts on one required definition; `model` is the class in `architectures`.
 
     Raises:
         SourceError: the dataset could not be read, so not even "existing" can be decided.
@@ -114,7 +130,7 @@ def classify(kernel: RequiredKernel, sources: Sources) -> ClassifiedKernel:
             evidence=sources.dataset.evidence(found),
             notes=(alias,) if found.name != kernel.definition_name else (),
         )
-    return _new(kernel, sources, sources.dataset)
+    return _new(kernel, sources, sources.dataset, model)
 
 
 def support(kernel: RequiredKernel, sources: Sources) -> ClassifiedKernel:
@@ -125,7 +141,7 @@ def support(kernel: RequiredKernel, sources: Sources) -> ClassifiedKernel:
     """
     if isinstance(sources.dataset, SourceError):
         raise sources.dataset
-    return _new(kernel, sources, sources.dataset)
+    return _new(kernel, sources, sources.dataset, "")
 
 
 def tagged_only(
@@ -204,12 +220,18 @@ def _same_input(found: Definition, name: str, dtype: str, axes: tuple[str, ...])
     return actual is not None and actual[0] in (dtype, "unknown") and actual[1] == axes
 
 
-def _new(kernel: RequiredKernel, sources: Sources, dataset: DatasetIndex) -> ClassifiedKernel:
+def _new(
+    kernel: RequiredKernel, sources: Sources, dataset: DatasetIndex, model: str
+) -> ClassifiedKernel:
     spec = SPECS[kernel.spec]
     values = _values(kernel)
     names = (kernel.definition_name, *(dump.name.format(**values) for dump in spec.dumps))
     flashinfer = _flashinfer(spec, values, sources.flashinfer)
     sglang = _sglang(spec, flashinfer, sources)
+    depth = depth_of(
+        kernel, spec, flashinfer.apis, flashinfer.paths, sources.flashinfer, sources.sglang, model
+    )
+    integrated = sglang.status == "sgl_integrated"
     return ClassifiedKernel(
         required=kernel,
         phase1_status="new",
@@ -222,7 +244,8 @@ def _new(kernel: RequiredKernel, sources: Sources, dataset: DatasetIndex) -> Cla
             *sglang.evidence,
         ),
         tests=flashinfer.tests,
-        notes=(*flashinfer.notes, *sglang.notes),
+        notes=(*flashinfer.notes, *sglang.notes, *depth_notes(depth, integrated=integrated)),
+        depth=depth,
     )
 
 
@@ -252,6 +275,7 @@ def _flashinfer(
         notes=(*missing.notes, *refusal.notes, *traced.notes),
         tests=tuple(test for lookup in found for test in lookup.tests),
         apis=tuple(lookup.api for lookup in found),
+        paths=refusal.paths,
     )
 
 
@@ -308,10 +332,21 @@ def _lookups(spec: KernelSpec, index: FlashInfer) -> tuple[list[ApiLookup], dict
     errors: dict[str, SourceError] = {}
     for api in spec.apis:
         try:
-            lookups.append(index.find(api, template_hint=spec.traced_as or None))
+            lookups.append(_lookup(spec, api, index))
         except SourceError as error:
             errors[api] = error
     return lookups, errors
+
+
+def _lookup(spec: KernelSpec, api: str, index: FlashInfer) -> ApiLookup:
+    """An API without the argument that makes it this kernel is not there."""
+    found = index.find(api, template_hint=spec.traced_as or None)
+    taken = index.parameter(api, spec.passes) if found.found and spec.passes else None
+    if taken is None:
+        return found
+    if not taken.found:
+        return ApiLookup(api=api, found=False, evidence=(*found.evidence[:1], taken))
+    return found.model_copy(update={"evidence": (*found.evidence, taken)})
 
 
 @dataclass(frozen=True)
@@ -321,18 +356,19 @@ class _Lack(_Verdict):
 
 def _lacks(spec: KernelSpec, index: FlashInfer) -> _Lack:
     """What the API needs besides itself, for example a routing method, and is not there."""
-    if spec.requires is None:
-        return _Lack()
-    file, text = spec.requires
-    cited = index.cites(file, text)
-    if cited is None:
-        return _Lack(
-            notes=(f"not checked: {file}, which would have {text.strip(' =')!r}, is not there",)
-        )
-    if cited.found:
-        return _Lack(evidence=(cited,))
-    note = f"{file} has no {text.strip(' =')!r}: this FlashInfer lacks it"
-    return _Lack(evidence=(cited,), notes=(note,), missing=True)
+    evidence: list[Evidence] = []
+    notes: list[str] = []
+    missing = False
+    for name in spec.requires:
+        cited = index.member(name)
+        if cited is None:
+            notes.append(f"not checked: {name.rpartition('.')[0]} is not there")
+            continue
+        evidence.append(cited)
+        if not cited.found:
+            notes.append(f"this FlashInfer has no {name}")
+            missing = True
+    return _Lack(evidence=tuple(evidence), notes=tuple(notes), missing=missing)
 
 
 def _shape(spec: KernelSpec, values: Mapping[str, int], index: FlashInfer) -> _FiVerdict:
@@ -341,24 +377,31 @@ def _shape(spec: KernelSpec, values: Mapping[str, int], index: FlashInfer) -> _F
     unchecked: list[str] = []
     refused: list[str] = []
     evidence: list[Evidence] = []
+    paths: list[ShapePath] = []
     for path in spec.paths:
         outcome = _path(path, values, index)
         evidence += outcome.evidence
+        paths.append(_shape_path(path, outcome, index))
         if outcome.refused:
             refused.append(f"{path.name} refuses {'; '.join(outcome.refused)}")
         elif outcome.unchecked:
             unchecked.append(f"{path.name} not checked: {outcome.unchecked}")
         else:
             takes.append(path.name)
+    seen = tuple(paths)
     if not refused:
-        return _FiVerdict(status="fi_supported", notes=tuple(unchecked) if not takes else ())
+        notes = tuple(unchecked) if not takes else ()
+        return _FiVerdict(status="fi_supported", notes=notes, paths=seen)
     if takes:
         notes = (*refused, f"supported through {', '.join(takes)}")
-        return _FiVerdict(status="fi_supported", evidence=tuple(evidence), notes=notes)
+        return _FiVerdict(status="fi_supported", evidence=tuple(evidence), notes=notes, paths=seen)
     if unchecked:
         reason = "fi_status undecided: some paths refuse the shape and the rest is not checked"
-        return _FiVerdict(evidence=tuple(evidence), notes=(reason, *refused, *unchecked))
-    return _FiVerdict(status="fi_missing", evidence=tuple(evidence), notes=tuple(refused))
+        notes = (reason, *refused, *unchecked)
+        return _FiVerdict(evidence=tuple(evidence), notes=notes, paths=seen)
+    return _FiVerdict(
+        status="fi_missing", evidence=tuple(evidence), notes=tuple(refused), paths=seen
+    )
 
 
 @dataclass(frozen=True)
@@ -366,6 +409,19 @@ class _PathOutcome:
     refused: tuple[str, ...]
     unchecked: str
     evidence: tuple[Evidence, ...]
+
+
+def _shape_path(path: CodePath, outcome: _PathOutcome, index: FlashInfer) -> ShapePath:
+    """What one path does with the shape, and on which GPUs where a line says so."""
+    cited = index.cites(path.gpus.file, path.gpus.text) if path.gpus is not None else None
+    known = path.gpus is not None and cited is not None and cited.found
+    return ShapePath(
+        name=path.name,
+        verdict="refuses" if outcome.refused else "not checked" if outcome.unchecked else "takes",
+        gpus=path.gpus.names if path.gpus is not None and known else (),
+        reason="; ".join(outcome.refused) or outcome.unchecked,
+        evidence=(*outcome.evidence, *((cited,) if cited is not None and known else ())),
+    )
 
 
 def _path(path: CodePath, values: Mapping[str, int], index: FlashInfer) -> _PathOutcome:
@@ -419,14 +475,17 @@ def _calls(
     errors: list[SourceError] = []
     for api in ("",) if spec.always_supported else apis:
         try:
-            lookups.append(_call(api, index, flashinfer) if api else index.linear_layer())
+            found = _call(spec, api, index, flashinfer) if api else index.linear_layer()
+            lookups.append(found)
         except SourceError as error:
             errors.append(error)
     return lookups, errors
 
 
-def _call(api: str, index: Sglang, flashinfer: FlashInfer | SourceError) -> CallLookup:
+def _call(
+    spec: KernelSpec, api: str, index: Sglang, flashinfer: FlashInfer | SourceError
+) -> CallLookup:
     """Also by the other names that FlashInfer gives the same object."""
-    if isinstance(flashinfer, SourceError):
-        return index.calls(api)
-    return index.calls(api, flashinfer.aliases(api, index.used_names()))
+    known = not isinstance(flashinfer, SourceError)
+    names = flashinfer.aliases(api, index.used_names()) if known else ()
+    return index.calls(api, names, passes=spec.passes, omits=spec.omits)

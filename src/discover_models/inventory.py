@@ -51,7 +51,7 @@ def build_inventory(
     if isinstance(sources.dataset, SourceError):
         raise sources.dataset
     needed = requirements(architecture, parallelism)
-    kernels = tuple(classify(kernel, sources) for kernel in needed.kernels)
+    kernels = tuple(classify(kernel, sources, architecture.name) for kernel in needed.kernels)
     tagged = _tagged(slug, repo_id, kernels, sources.dataset)
     return Inventory(
         model_slug=slug,

@@ -1,5 +1,6 @@
 """The FlashInfer index on hand-written miniature checkouts in real folders."""
 
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -666,3 +667,73 @@ def test_a_cited_text_is_found_again(build: Build) -> None:
     assert changed is not None
     assert (changed.line, changed.found) == (None, False)
     assert index.cites("csrc/other.cu", "group_size") is None
+
+
+GEMM = """\
+from .api_logging import flashinfer_api
+from .utils import backend_requirement, supported_compute_capability
+
+@supported_compute_capability([90, 100])
+def _check_fast(a): ...
+
+def _check_slow(a): ...
+
+@backend_requirement({"fast": _check_fast, "slow": _check_slow})
+@flashinfer_api
+def mm(a, sparse=0): ...
+"""
+
+
+def test_backends_with_the_gpus_that_their_checks_name(build: Build) -> None:
+    (backend,) = build({"flashinfer/gemm.py": GEMM}).backends("flashinfer.gemm.mm")
+    assert (backend.name, backend.verdict, backend.gpus) == (
+        "backend fast",
+        "not checked",
+        ("SM90", "SM100"),
+    )
+    assert [(e.path, e.line) for e in backend.evidence] == [("flashinfer/gemm.py", 4)]
+
+
+@pytest.mark.parametrize(
+    ("api", "name", "found"),
+    [
+        ("gemm.mm", "sparse", True),
+        ("gemm.mm", "window", False),
+        ("wrap.Wrapper", "window", True),
+        ("wrap.Wrapper", "sinks", False),
+        ("wrap.anything", "sinks", None),
+        ("gemm.nothing", "sparse", None),
+    ],
+)
+def test_parameters_of_what_is_called(
+    build: Build, api: str, name: str, found: bool | None
+) -> None:
+    wrap = """\
+class Wrapper:
+    def plan(self, window=-1): ...
+    def run(self, q): ...
+
+def anything(**arguments): ...
+"""
+    index = build({"flashinfer/gemm.py": GEMM, "flashinfer/wrap.py": wrap})
+    said = index.parameter(f"flashinfer.{api}", name)
+    assert (said.found if said else None) is found
+
+
+def test_which_release_has_an_api(tmp_path: Path, build: Build) -> None:
+    files = {"flashinfer/norm.py": NORM, "version.txt": "1.0\n"}
+    index = build(files)
+    git = ("git", "-C", str(tmp_path), "-c", "user.name=a", "-c", "user.email=a@b")
+    for command in (("init", "-q"), ("add", "."), ("commit", "-qm", "a"), ("tag", "v1.0")):
+        subprocess.run([*git, *command], check=True)
+    index = build(files | {"version.txt": "1.1\n", "flashinfer/new.py": "def new(): ...\n"})
+    assert index.release("flashinfer.norm.norm", "1.0").in_pinned is True
+    found = index.release("flashinfer.new.new", "1.0")
+    assert (found.checkout, found.in_pinned, found.unreleased) == ("1.1", False, True)
+    assert index.release("flashinfer.new.new", "0.9").in_pinned is None
+    assert index.release("flashinfer.new.new", "1.1").in_pinned is True
+
+
+def test_without_history_nothing_is_said_of_releases(build: Build) -> None:
+    found = build({"flashinfer/norm.py": NORM}).release("flashinfer.norm.norm", "1.0")
+    assert (found.in_pinned, found.unreleased) == (None, None)

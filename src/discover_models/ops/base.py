@@ -39,6 +39,15 @@ class Limit:
 
 
 @dataclass(frozen=True)
+class Gpus:
+    """The generations that a code path is for, with the text of the line that says so."""
+
+    names: tuple[str, ...]
+    file: str
+    text: str
+
+
+@dataclass(frozen=True)
 class CodePath:
     """One way through an API to a kernel, with its limits."""
 
@@ -47,6 +56,8 @@ class CodePath:
     limits: tuple[Limit, ...] = ()
     checked: bool = True
     """False where the path's limits are not in Python or header sources (cubins, cuDNN)."""
+    gpus: Gpus | None = None
+    """None where no line names generations."""
 
 
 @dataclass(frozen=True)
@@ -86,8 +97,13 @@ class KernelSpec:
     dumps: tuple[Dump, ...] = ()
     traced_as: str = ""
     """For APIs whose template depends on an argument: the value that this kernel passes."""
-    requires: tuple[str, str] | None = None
-    """File and text that a FlashInfer must have besides the API, for example an enum member."""
+    requires: tuple[str, ...] = ()
+    """Members of public enumerations that a FlashInfer must have besides the API, for example
+    ``flashinfer.fused_moe.RoutingMethodType.MiniMax2``."""
+    passes: str = ""
+    """The argument of the API that makes it this kernel: one without it is another kernel."""
+    omits: str = ""
+    """The argument of the API that would make it another kernel."""
     always_supported: bool = False
     """The reference implementation is PyTorch itself."""
 

@@ -26,6 +26,7 @@ SPARSE_ATTENTION = KernelSpec(
     op_type="dsa_paged",
     title="DSA sparse attention over the selected tokens",
     apis=("flashinfer.decode.trtllm_batch_decode_with_kv_cache_mla",),
+    passes="sparse_mla_top_k",
     paths=(
         CodePath(name="trtllm-gen sparse MLA", limits=(TRTLLM_GEN_PAGE,)),
         CodePath(name="BatchMLAPagedAttentionWrapper with page size 1 over the picked tokens"),

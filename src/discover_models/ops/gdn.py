@@ -7,6 +7,7 @@ from discover_models.domain.kernel import Parallelism
 from discover_models.ops.base import (
     CodePath,
     Dump,
+    Gpus,
     KernelSpec,
     Limit,
     Need,
@@ -64,6 +65,11 @@ _AT_LEAST_128 = _head_size(
     lambda size: size >= 128,
 )
 
+
+def _for(gpu: str) -> Gpus:
+    return Gpus((gpu,), "flashinfer/gdn_prefill.py", f"chunk_gated_delta_rule_{gpu.lower()},")
+
+
 PREFILL = KernelSpec(
     key="gdn_prefill",
     op_type="gdn",
@@ -73,9 +79,18 @@ PREFILL = KernelSpec(
         CodePath(
             "SM100 prefill",
             (_head_size("flashinfer/gdn_prefill.py", "assert head_size == 128, (", _is_128),),
+            gpus=_for("SM100"),
         ),
-        CodePath("SM90 prefill", (_head_size(_DSL.format(gpu="sm90"), _ONLY_128, _is_128),)),
-        CodePath("SM120 prefill", (_head_size(_DSL.format(gpu="sm120"), _ONLY_128, _is_128),)),
+        CodePath(
+            "SM90 prefill",
+            (_head_size(_DSL.format(gpu="sm90"), _ONLY_128, _is_128),),
+            gpus=_for("SM90"),
+        ),
+        CodePath(
+            "SM120 prefill",
+            (_head_size(_DSL.format(gpu="sm120"), _ONLY_128, _is_128),),
+            gpus=_for("SM120"),
+        ),
         CodePath("cuDNN prefill", checked=False),
     ),
     dumps=(_dump("prefill", ("total_seq_len",), "state", "num_seqs", "chunk_gated_delta_rule"),),

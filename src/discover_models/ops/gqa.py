@@ -9,6 +9,7 @@ from discover_models.ops.base import (
     PAGE_SIZES,
     CodePath,
     Dump,
+    Gpus,
     KernelSpec,
     Limit,
     Need,
@@ -17,6 +18,12 @@ from discover_models.ops.base import (
     replicated_split,
     split,
 )
+
+
+def _halves(lanes: int) -> bool:
+    """Whether a sum over that many lanes, halved again and again, reaches all of them."""
+    return lanes > 0 and lanes & (lanes - 1) == 0
+
 
 _CACHE = ("num_pages", "page_size", "num_kv_heads", "head_dim")
 _FA2_HEAD_DIM = Limit(
@@ -40,9 +47,27 @@ _CUDA_CORES = CodePath(
             text='err_msg << "Unsupported group_size: " << group_size;',
             version="0.7.2",
         ),
+        Limit(
+            what="head dimension",
+            measure=lambda axes: axes["head_dim"],
+            accepts=lambda size: size > 0,
+            doubtful=lambda size: not _halves(size // max(8, size // 32)),
+            file="include/flashinfer/attention/decode.cuh",
+            text="for (uint32_t offset = bdx / 2; offset > 0; offset /= 2) {",
+            version="0.7.2",
+        ),
     ),
 )
 _TRTLLM_GEN = CodePath(name="trtllm-gen and cuDNN kernels", checked=False)
+_TRTLLM_DECODE = CodePath(
+    name="trtllm-gen decode",
+    checked=False,
+    gpus=Gpus(
+        ("SM100", "SM103"),
+        "flashinfer/decode.py",
+        '"trtllm-gen" if get_compute_capability(query.device)[0] == 10 else "xqa"',
+    ),
+)
 
 PAGED_DECODE = KernelSpec(
     key="gqa_paged_decode",
@@ -55,6 +80,7 @@ PAGED_DECODE = KernelSpec(
     paths=(
         _CUDA_CORES,
         CodePath(name="tensor-core decode (use_tensor_cores=True)", limits=(_FA2_HEAD_DIM,)),
+        _TRTLLM_DECODE,
         _TRTLLM_GEN,
     ),
 )

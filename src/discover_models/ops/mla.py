@@ -8,6 +8,7 @@ from discover_models.domain.kernel import Parallelism
 from discover_models.ops.base import (
     PAGE_SIZES,
     CodePath,
+    Gpus,
     KernelSpec,
     Limit,
     Need,
@@ -52,9 +53,19 @@ PAGED_DECODE = KernelSpec(
     title="multi-head latent attention over a paged latent cache (decode)",
     apis=(
         "flashinfer.mla.BatchMLAPagedAttentionWrapper",
-        "flashinfer.mla.trtllm_batch_decode_with_kv_cache_mla",
+        "flashinfer.decode.trtllm_batch_decode_with_kv_cache_mla",
+        "flashinfer.decode.BatchDecodeMlaWithPagedKVCacheWrapper",
     ),
-    paths=(_FA2_LATENT, CodePath(name="trtllm-gen MLA", limits=(TRTLLM_GEN_PAGE,), checked=False)),
+    omits="sparse_mla_top_k",
+    paths=(
+        _FA2_LATENT,
+        CodePath(
+            name="trtllm-gen MLA",
+            limits=(TRTLLM_GEN_PAGE,),
+            checked=False,
+            gpus=Gpus(("SM100", "SM103"), "flashinfer/mla/_core.py", "elif cc[0] != 10:"),
+        ),
+    ),
 )
 PAGED_PREFILL = KernelSpec(
     key="mla_paged_prefill_causal",

@@ -7,7 +7,7 @@ from discover_models.domain.dimension import Dim
 from discover_models.domain.kernel import Parallelism
 from discover_models.ops.base import Dump, KernelSpec, Need, split
 
-_ENUM = "flashinfer/tllm_enums.py"
+_ENUM = "flashinfer.fused_moe.RoutingMethodType"
 _ROUTINGS = {
     "renorm": "Renormalize",
     "ds_routing": "DeepSeekV3",
@@ -50,7 +50,7 @@ def _fp8_block_scale_spec(routing: str, member: str) -> KernelSpec:
         title=f"FP8 block-scale mixture of experts, {member} routing",
         apis=("flashinfer.fused_moe.trtllm_fp8_block_scale_moe",),
         traced_as=routing,
-        requires=(_ENUM, f" {member} = "),
+        requires=(f"{_ENUM}.{member}",),
         dumps=_RENORM_DUMPS if routing == "renorm" else (),
     )
 
@@ -97,7 +97,7 @@ MXFP4 = {
         title=f"MXFP4 block-scale mixture of experts, {member} routing",
         apis=("flashinfer.fused_moe.trtllm_fp4_block_scale_moe",),
         traced_as=routing,
-        requires=(_ENUM, f" {member} = "),
+        requires=(f"{_ENUM}.{member}",),
     )
     for routing, member in _ROUTINGS.items()
 }
@@ -119,7 +119,7 @@ MXFP8 = {
         op_type="moe",
         title=f"MXFP8 block-scale mixture of experts, {member} routing",
         apis=("flashinfer.fused_moe.trtllm_fp8_block_scale_moe",),
-        requires=(_ENUM, " MxFp8 = "),
+        requires=("flashinfer.fused_moe.Fp8QuantizationType.MxFp8", f"{_ENUM}.{member}"),
     )
     for routing, member in _ROUTINGS.items()
 }

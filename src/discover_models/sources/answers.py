@@ -14,12 +14,15 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from pydantic import TypeAdapter, ValidationError
 
+from discover_models.domain.depth import Depth, Release, ShapePath
 from discover_models.domain.evidence import Evidence
 from discover_models.domain.kernel import ApiLookup, CallLookup
 from discover_models.errors import SourceError
 from discover_models.sources import flashinfer_files, sglang_files
 from discover_models.sources.cache import DiskCache
 from discover_models.sources.contents import Contents
+from discover_models.sources.sglang_depth import Question
+from discover_models.sources.sglang_pin import pinned_flashinfer
 
 if TYPE_CHECKING:  # opened only for questions that are new
     from discover_models.sources.flashinfer import FlashInferIndex
@@ -51,6 +54,9 @@ class Kind(Generic[Value]):
 
 _API: Kind[ApiLookup] = Kind(ApiLookup)
 _CALL: Kind[CallLookup] = Kind(CallLookup)
+_DEPTH: Kind[Depth] = Kind(Depth)
+_PATHS: Kind[tuple[ShapePath, ...]] = Kind(tuple[ShapePath, ...])
+_RELEASE: Kind[Release] = Kind(Release)
 _LINE: Kind[Evidence | None] = Kind(Evidence | None)
 _LINES: Kind[tuple[Evidence, ...]] = Kind(tuple[Evidence, ...])
 _TEXTS: Kind[tuple[str, ...]] = Kind(tuple[str, ...])
@@ -157,6 +163,24 @@ class FlashInferAnswers:
             f"aliases {api} {digest}", _TEXTS, lambda: self._index.aliases(api, asked)
         )
 
+    def member(self, name: str) -> Evidence | None:
+        return self._answers.ask(f"member {name}", _LINE, lambda: self._index.member(name))
+
+    def parameter(self, api: str, name: str) -> Evidence | None:
+        return self._answers.ask(
+            f"parameter {api} {name}", _LINE, lambda: self._index.parameter(api, name)
+        )
+
+    def backends(self, api: str) -> tuple[ShapePath, ...]:
+        return self._answers.ask(f"backends {api}", _PATHS, lambda: self._index.backends(api))
+
+    def release(self, api: str, pinned: str) -> Release:
+        return self._answers.ask(
+            f"release {api} {pinned} {self._commit}",
+            _RELEASE,
+            lambda: self._index.release(api, pinned),
+        )
+
     def cites(self, path: str, text: str) -> Evidence | None:
         return self._answers.ask(
             f"cites {self._file(path)} {text}", _LINE, lambda: self._index.cites(path, text)
@@ -204,11 +228,21 @@ class SglangAnswers:
     def used_names(self) -> tuple[str, ...]:
         return self._answers.ask("used names", _TEXTS, lambda: self._index.used_names())
 
-    def calls(self, api: str, aliases: Iterable[str] = ()) -> CallLookup:
+    def calls(
+        self, api: str, aliases: Iterable[str] = (), *, passes: str = "", omits: str = ""
+    ) -> CallLookup:
         names = tuple(aliases)
         return self._answers.ask(
-            " ".join(("calls", api, *names)), _CALL, lambda: self._index.calls(api, names)
+            " ".join(("calls", api, *names, f"+{passes}", f"-{omits}")),
+            _CALL,
+            lambda: self._index.calls(api, names, passes=passes, omits=omits),
         )
+
+    def depth(self, question: Question) -> Depth:
+        return self._answers.ask(f"{question}", _DEPTH, lambda: self._index.depth(question))
+
+    def pinned(self) -> Evidence | None:
+        return pinned_flashinfer(self._checkout, self._commit)
 
     def linear_layer(self) -> CallLookup:
         return self._answers.ask("linear layer", _CALL, lambda: self._index.linear_layer())

@@ -15,15 +15,17 @@ not split by routing cover every routing.
 import ast
 import re
 import tomllib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 
+from discover_models.domain.depth import Release, ShapePath
 from discover_models.domain.evidence import Evidence
 from discover_models.domain.kernel import ApiLookup
 from discover_models.errors import SourceError
 from discover_models.sources.api_uses import ApiUses
 from discover_models.sources.flashinfer_files import PACKAGES, TEST_FOLDERS
+from discover_models.sources.flashinfer_releases import Releases
 from discover_models.sources.public_api import (
     Absent,
     Definition,
@@ -50,6 +52,8 @@ _MARKED = re.compile(
     rf"^[ \t]*@{_STABLE}\b.*?^[ \t]*(?:async )?def (\w+)", re.MULTILINE | re.DOTALL
 )
 """A function or method with that decorator, whatever other decorators stand between."""
+_REQUIREMENT = "backend_requirement"
+_CAPABILITY = "supported_compute_capability"
 _RUN_METHODS = ("run", "forward", "__call__")
 """What is called on a class, in this order; `plan` is not the kernel."""
 
@@ -66,6 +70,8 @@ class FlashInferIndex:
         self._uses = ApiUses(tuple(f for f in folders if f.is_dir()), self._api.name)
         self._keys: dict[str, tuple[str, int] | None] = {}
         self._texts: dict[str, str | None] = {}
+        self._trees: dict[Path, ast.Module] = {}
+        self._releases = Releases(checkout)
         self._tested: dict[tuple[str, str, int], tuple[Evidence, ...]] = {}
 
     @classmethod
@@ -112,6 +118,96 @@ class FlashInferIndex:
         if key is None:
             return ()
         return tuple(name for name in names if name != api and self._key(name) == key)
+
+    def member(self, name: str) -> Evidence | None:
+        """The line of an enumeration's member, for example
+        ``flashinfer.fused_moe.RoutingMethodType.Llama4``, or that it has none.
+
+        None when the enumeration is not there: then nothing can be said of its members.
+        """
+        enum, _, member = name.rpartition(".")
+        resolved = self._resolved(enum)
+        node = self._syntax(resolved) if resolved is not None else None
+        if resolved is None or not isinstance(node, ast.ClassDef):
+            return None
+        lines = {target: s.lineno for s in node.body for target in _assigned(s)}
+        line = lines.get(member)
+        path = resolved.module.path
+        return self._evidence(path, line or node.lineno, name, found=line is not None)
+
+    def parameter(self, api: str, name: str) -> Evidence | None:
+        """The line of a parameter of an API, for a class of its `run` or `plan`, or that it has
+        none. None where the API is not there or takes any."""
+        resolved = self._resolved(api)
+        if resolved is None:
+            return None
+        called = [self._called(resolved)]
+        if isinstance(resolved.binding, Class):
+            plan = self._api.method(resolved, "plan")
+            called += [plan] if plan is not None else []
+        lines: list[tuple[Path, int, bool]] = []
+        for definition in called:
+            node = self._syntax(definition)
+            if not isinstance(node, ast.FunctionDef) or node.args.kwarg:
+                return None
+            arguments = (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs)
+            line = next((a.lineno for a in arguments if a.arg == name), None)
+            place = definition.module.path, line or node.lineno, line is not None
+            lines.append(place)
+        path, line, found = max(lines, key=lambda place: place[2])
+        return self._evidence(path, line, f"parameter {name} of {api}", found=found)
+
+    def backends(self, api: str) -> tuple[ShapePath, ...]:
+        """The API's backends with the GPU generations that its own requirement check names.
+
+        From ``@backend_requirement({name: check, …})`` and the
+        ``@supported_compute_capability([…])`` of each check, or of the API itself.
+        """
+        resolved = self._resolved(api)
+        called = self._called(resolved) if resolved is not None else None
+        node = self._syntax(called) if called is not None else None
+        if called is None or not isinstance(node, ast.FunctionDef):
+            return ()
+        checks = {
+            f.name: f
+            for f in self._trees[called.module.path].body
+            if isinstance(f, ast.FunctionDef)
+        }
+        found: list[ShapePath] = []
+        for decorator in node.decorator_list:
+            if isinstance(decorator, ast.Call) and _name(decorator.func) == _REQUIREMENT:
+                for table in decorator.args[:1]:
+                    found += self._checked(called.module.path, table, checks)
+        return tuple(found)
+
+    def release(self, api: str, pinned: str) -> Release:
+        """Which FlashInfer has an API that the checkout has; `pinned`: the version asked for."""
+        version = self.version or ""
+        same = bool(pinned) and version == pinned
+        return Release(
+            checkout=version,
+            unreleased=self._releases.unreleased(api),
+            pinned=pinned,
+            in_pinned=True if same else self._releases.defines(pinned, api) if pinned else None,
+        )
+
+    def _checked(
+        self, path: Path, table: ast.expr, checks: Mapping[str, ast.FunctionDef]
+    ) -> Iterator[ShapePath]:
+        if not isinstance(table, ast.Dict):
+            return
+        for key, value in zip(table.keys, table.values, strict=True):
+            check = checks.get(_name(value))
+            if not isinstance(key, ast.Constant) or check is None:
+                continue
+            gpus = [(d.lineno, g) for d in check.decorator_list for g in _capabilities(d)]
+            if gpus:
+                yield ShapePath(
+                    name=f"backend {key.value}",
+                    verdict="not checked",
+                    gpus=tuple(f"SM{gpu}" for _, gpu in gpus),
+                    evidence=(self._evidence(path, gpus[0][0], f"@{_CAPABILITY}"),),
+                )
 
     def cites(self, path: str, text: str) -> Evidence | None:
         """The first line of a file that contains `text`, for example of a header with a limit.
@@ -273,17 +369,35 @@ class FlashInferIndex:
             return None
         if definition.owner is not None:
             return None
-        tree = parse_file(definition.module.path)
-        node = next(
-            n
-            for n in ast.walk(tree)
-            if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)
-            and n.lineno == definition.binding.line
-        )
+        node = self._syntax(definition)
+        if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            return None
         line = _experimental_return(node, definition.module, self._api.name)
         if line is None:
             return None
         return self._evidence(definition.module.path, line, "a call into flashinfer.experimental")
+
+    def _resolved(self, dotted: str) -> Definition | None:
+        try:
+            found = self._api.resolve(dotted)
+        except SourceError:
+            return None
+        return found if isinstance(found, Definition) else None
+
+    def _syntax(self, definition: Definition) -> ast.stmt | None:
+        """The statement that defines a function or class."""
+        path = definition.module.path
+        if path not in self._trees:
+            self._trees[path] = parse_file(path)
+        return next(
+            (
+                n
+                for n in ast.walk(self._trees[path])
+                if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
+                and n.lineno == definition.binding.line
+            ),
+            None,
+        )
 
     def _tests(self, api: str, definition: Definition) -> tuple[Evidence, ...]:
         key = (api.rpartition(".")[2], *definition.key)
@@ -411,6 +525,30 @@ def _all_imports(node: ast.FunctionDef | ast.AsyncFunctionDef, module: Module) -
                     module=bound.module,
                     attribute=bound.attribute,
                 )
+
+
+def _capabilities(decorator: ast.expr) -> Iterator[int]:
+    """The numbers in ``supported_compute_capability([90, 100])``."""
+    if isinstance(decorator, ast.Call) and _name(decorator.func) == _CAPABILITY:
+        for node in ast.walk(decorator):
+            if isinstance(node, ast.Constant) and isinstance(node.value, int):
+                yield node.value
+
+
+def _name(node: ast.expr) -> str:
+    if isinstance(node, ast.Name):
+        return node.id
+    return node.attr if isinstance(node, ast.Attribute) else ""
+
+
+def _assigned(statement: ast.stmt) -> Iterator[str]:
+    match statement:
+        case ast.Assign(targets=targets):
+            yield from (t.id for t in targets if isinstance(t, ast.Name))
+        case ast.AnnAssign(target=ast.Name(id=name), value=ast.expr()):
+            yield name
+        case _:
+            return
 
 
 def _calls_one_of(node: ast.expr | None, names: set[str]) -> bool:

@@ -10,8 +10,10 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
+from discover_models.domain.depth import Depth
 from discover_models.domain.evidence import Evidence
 from discover_models.domain.kernel import CallLookup
 from discover_models.errors import SourceError
@@ -20,8 +22,11 @@ from discover_models.sources.kept_facts import KeptFacts
 from discover_models.sources.python_names import last_name
 from discover_models.sources.python_source import parse_file, parse_python
 from discover_models.sources.python_uses import KINDS, Use
+from discover_models.sources.sglang_depth import Depths, Question, Used
 from discover_models.sources.sglang_files import KERNEL, PACKAGE
+from discover_models.sources.sglang_pin import pinned_flashinfer
 from discover_models.sources.sglang_scan import Hop, Reading, Resolver, read_checkout
+from discover_models.sources.sglang_ways import Place, Ways
 
 _PLACES = 3
 """How many places a note names."""
@@ -55,6 +60,7 @@ class SglangIndex:
         self._commit = commit
         self._resolver = Resolver([*reading.facts, *(reading.kernel or ())])
         self._uses: dict[str, list[Found]] = {}
+        self._calls_of: dict[str, dict[int, list[frozenset[str]]]] = {}
         for file in reading.facts:
             for use in file.uses:
                 self._add(file.path, use)
@@ -82,8 +88,13 @@ class SglangIndex:
         """Every dotted name of FlashInfer that is used somewhere."""
         return tuple(sorted(name for name in self._uses if name.startswith("flashinfer.")))
 
-    def calls(self, api: str, aliases: Iterable[str] = ()) -> CallLookup:
+    def calls(
+        self, api: str, aliases: Iterable[str] = (), *, passes: str = "", omits: str = ""
+    ) -> CallLookup:
         """Whether SGLang uses `api`, a public dotted FlashInfer name.
+
+        Of its calls only those count that pass the argument `passes`, or any by ``**``, and not
+        the argument `omits`.
 
         `aliases` are other names of the same object; the name at FlashInfer's top level is
         always one of them. Evidence comes in pairs, the import and the use, best first.
@@ -91,13 +102,34 @@ class SglangIndex:
         Raises:
             SourceError: no use was found, but not everything that could hold one was readable.
         """
-        names = list(dict.fromkeys([api, *aliases, f"flashinfer.{_short(api)}"]))
-        unsorted = dict.fromkeys(f for name in names for f in self._uses.get(name, ()))
-        found = sorted(unsorted, key=lambda f: f.rank)
+        names = _all_names(api, aliases)
+        found = self._found(api, aliases, passes, omits)
         if found:
             return self._used(api, found)
         self._refuse_if_undecided(api, {_short(name) for name in names})
         return self._unused(api, names)
+
+    def depth(self, question: Question) -> Depth:
+        """How SGLang comes to a kernel, where in the model's own file, and what else serves it."""
+        uses: list[Used] = []
+        for api, *aliases in question.apis:
+            for found in self._found(api, aliases, question.passes, question.omits):
+                hop = next(iter(found.forwarding), None)
+                through = f"{hop.forwards}{_when(hop.condition)}" if hop else ""
+                place = Place(found.path, found.use.line, found.use.text)
+                use = found.use
+                uses.append(Used(api, found.path, use.owner, use.condition, place, through))
+        shorts = {_short(names[0]) for names in question.apis}
+        kernel = [Place(f.path, f.use.line, f.use.text) for f in self._from_kernel(shorts)]
+        return self._depths.of(question, uses, kernel)
+
+    def pinned(self) -> Evidence | None:
+        """The line that asks for a version of FlashInfer, which its note names; None without."""
+        return pinned_flashinfer(self._checkout, self._commit)
+
+    @cached_property
+    def _depths(self) -> Depths:
+        return Depths(Ways(self._checkout), self._commit)
 
     def linear_layer(self) -> CallLookup:
         """SGLang's own linear layers and the PyTorch call that they end in.
@@ -126,6 +158,39 @@ class SglangIndex:
         return CallLookup(
             api=api, used=True, evidence=tuple(evidence), notes=tuple(_use_notes(found))
         )
+
+    def _found(self, api: str, aliases: Iterable[str], passes: str, omits: str) -> list[Found]:
+        names = _all_names(api, aliases)
+        unsorted = dict.fromkeys(f for name in names for f in self._uses.get(name, ()))
+        fitting = (f for f in unsorted if self._fits(f, passes, omits))
+        return sorted(fitting, key=lambda f: f.rank)
+
+    def _fits(self, found: Found, passes: str, omits: str) -> bool:
+        """Whether a use can be of the kernel that the arguments make; open where none show."""
+        if not (passes or omits):
+            return True
+        given = [names for names in self._keywords(found.path, found.use.line) if names]
+        if not given:
+            return found.use.kind == "called" and not passes
+        return any(
+            (not passes or passes in names or "**" in names) and omits not in names
+            for names in given
+        )
+
+    def _keywords(self, path: str, line: int) -> list[frozenset[str]]:
+        """The keywords of each call of a name on that line."""
+        if path not in self._calls_of:
+            try:
+                tree = parse_file(self._checkout / path, path)
+            except SourceError:
+                tree = ast.Module([], [])
+            calls: dict[int, list[frozenset[str]]] = {}
+            for node in ast.walk(tree):
+                if isinstance(node, ast.Call):
+                    names = frozenset(k.arg or "**" for k in node.keywords)
+                    calls.setdefault(node.func.end_lineno or node.lineno, []).append(names)
+            self._calls_of[path] = calls
+        return self._calls_of[path].get(line, [])
 
     def _evidence(self, found: Found) -> Iterator[Evidence]:
         use = found.use
@@ -232,6 +297,11 @@ def _names_used(target: str) -> Iterator[str]:
         if _short(owner)[:1].isupper() or _short(owner) == _short(target):
             yield owner
         owner = owner.rpartition(".")[0]
+
+
+def _all_names(api: str, aliases: Iterable[str]) -> list[str]:
+    """The names of an API; the one at FlashInfer's top level is always one of them."""
+    return list(dict.fromkeys([api, *aliases, f"flashinfer.{_short(api)}"]))
 
 
 def _short(name: str) -> str:

@@ -1,0 +1,520 @@
+"""How a line of SGLang is come to: with which launch option, on which GPUs, for which models.
+
+Read with `ast` where SGLang itself writes it down: the registry of attention backends, the fused
+functions that a runner of experts registers, tables from a name to a class, the conditions around
+a use or an import, and what the resolution of the launch options sets. Nothing is imported or run.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TypeGuard
+
+from discover_models.sources.sglang_files import PACKAGE, python_files
+
+_REGISTRY = f"{PACKAGE}/srt/layers/attention/attention_registry.py"
+_OPTIONS = ("srt/server_args.py", "srt/arg_groups/**/*.py")
+_ATTENTION = "attention_backend"
+_HOPS = 3
+_IMPORTERS = 8
+"""A file that more files import says nothing of how it is come to."""
+_ELSEWHERE = re.compile(r"hip|npu|xpu|cpu\b|mps|amx|musa|hpu|mlx|out_of_tree|is_mi\d", re.I)
+"""Conditions of hardware that FlashInfer is not for."""
+_OTHER_VALUES = ("aiter", "wave", "ascend", "torch_native", "flex_attention")
+_MODEL = re.compile(r"'(\w+(?:For\w+|Model|LM))'")
+TRAITS = ("has_attention_sinks", "has_asymmetric_kv")
+"""What SGLang's configuration of a model says of it where a backend depends on it."""
+_ASKED = re.compile(r"(\w+)(?:\(\))?\.is_(\w+)\(\)")
+_EQUAL = re.compile(r"(\w+) == '(\w+)'")
+_AMONG = re.compile(r"(\w+) in [(\[{]([^)\]}]*)[)\]}]")
+
+
+@dataclass(frozen=True)
+class Place:
+    """One line of a file."""
+
+    path: str
+    line: int
+    text: str
+
+
+@dataclass(frozen=True)
+class Way:
+    """An option that leads to a line."""
+
+    option: str
+    """As a name of Python, ``attention_backend``."""
+    value: str
+    latent: bool | None
+    """Whether it is for multi-head latent attention only, or for other attention only."""
+    place: Place
+
+    @property
+    def flag(self) -> str:
+        return flag(self.option, self.value)
+
+
+@dataclass(frozen=True)
+class Setting:
+    """Where SGLang chooses the value of an option that nobody gave."""
+
+    option: str
+    value: str
+    conditions: tuple[str, ...]
+    models: tuple[str, ...]
+    """Classes that it is for; empty for all."""
+    general: bool
+    """Whether it is what a model gets that nothing else was said of."""
+    place: Place
+
+    @property
+    def gpus(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(g for c in self._positive() for g in gpus_named(c)))
+
+    @property
+    def elsewhere(self) -> bool:
+        """Whether it is for hardware that FlashInfer is not for."""
+        asked = any(for_other_hardware(condition) for condition in self._positive())
+        return asked or for_other_hardware(self.value)
+
+    @property
+    def asked(self) -> str:
+        """The innermost thing that is asked for; empty where all is left over."""
+        return list(self._positive())[-1] if list(self._positive()) else ""
+
+    @property
+    def latent(self) -> bool | None:
+        return latent_only(self.conditions)
+
+    @property
+    def traits(self) -> frozenset[str]:
+        """What a model must have for it."""
+        said = " ".join(self._positive())
+        return frozenset(t for t in TRAITS if re.search(rf"(?<!not )\b\w+\.{t}\b", said))
+
+    def _positive(self) -> Iterator[str]:
+        return (c for c in self.conditions if not c.startswith("not "))
+
+
+def flag(option: str, value: str) -> str:
+    """``--attention-backend flashinfer``."""
+    return f"--{option.replace('_', '-')} {value}"
+
+
+def for_other_hardware(text: str) -> bool:
+    """Whether a condition or a value is of hardware that FlashInfer is not for."""
+    return _ELSEWHERE.search(text) is not None or text in _OTHER_VALUES
+
+
+def gpus_named(condition: str) -> Iterator[str]:
+    """The NVIDIA generations that a condition asks for."""
+    if "hopper" in condition:
+        yield "SM90"
+    if "blackwell" in condition:
+        yield "SM100"
+    for number in re.findall(r"is_sm_?(\d{2,3})", condition):
+        yield f"SM{number}"
+    for major in re.findall(r"major\w* (?:==|>=) (\d+)", condition):
+        yield f"SM{major}0"
+
+
+def latent_only(conditions: Iterable[str]) -> bool | None:
+    """What conditions say of multi-head latent attention."""
+    for condition in conditions:
+        if re.search(r"use_mla_backend", condition):
+            return len(re.findall(r"\bnot\b", condition)) % 2 == 0
+    return None
+
+
+class Ways:
+    """The ways in one checkout; files are read when a question needs them."""
+
+    def __init__(self, checkout: Path) -> None:
+        self._checkout = checkout
+        self._trees: dict[str, ast.Module] = {}
+        self._lines: dict[str, list[str]] = {}
+
+    # Options -----------------------------------------------------------------------------------
+
+    @cached_property
+    def options(self) -> dict[str, tuple[str, Place]]:
+        """The options that choose a backend: declared default (empty for none) and place."""
+        found: dict[str, tuple[str, Place]] = {}
+        for path in self._option_files:
+            for node in ast.walk(self._tree(path)):
+                if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+                    name = node.target.id
+                    if name.endswith("_backend"):
+                        default = next(_texts(node.value), "") if node.value else ""
+                        found.setdefault(name, (default, self._place(path, node.lineno)))
+        return found
+
+    @cached_property
+    def settings(self) -> tuple[Setting, ...]:
+        """Every place where the resolution of options gives a backend a value."""
+        return tuple(s for path in self._option_files for s in self._settings_of(path))
+
+    @cached_property
+    def _option_files(self) -> tuple[str, ...]:
+        root = self._checkout / PACKAGE
+        files = (f for pattern in _OPTIONS for f in sorted(root.glob(pattern)))
+        return tuple(f.relative_to(self._checkout).as_posix() for f in files)
+
+    def _settings_of(self, path: str) -> Iterator[Setting]:
+        for function in ast.walk(self._tree(path)):
+            if not isinstance(function, ast.FunctionDef):
+                continue
+            models = tuple(t for d in function.decorator_list for t in _texts(d))
+            chooses = re.search(r"default_attn_backend", function.name) is not None
+            for statement, conditions in statements(function.body):
+                for option, value, extra, line in _writes(statement, chooses=chooses):
+                    if option in self.options:
+                        place = self._place(path, line)
+                        said = (*conditions, *extra)
+                        asked = [c for c in said if not c.startswith("not ")]
+                        named = (*models, *(m for c in asked for m in _MODEL.findall(c)))
+                        general = chooses or any(f"{option} is None" in c for c in asked)
+                        yield Setting(option, value, said, named, general, place)
+
+    # Ways --------------------------------------------------------------------------------------
+
+    def to(self, path: str, owner: str, condition: str) -> tuple[Way, ...]:
+        """The options that lead to a use in `owner`, an outermost function or class of a file."""
+        return tuple(dict.fromkeys(self._to(path, owner, (condition,), 0, frozenset())))
+
+    def _to(
+        self, path: str, owner: str, conditions: Sequence[str], hops: int, seen: frozenset[str]
+    ) -> Iterator[Way]:
+        ways = [
+            *self._registered(path),
+            *self._runners(path, owner),
+            *self._asked(path, conditions),
+            *self._tables(path, owner),
+        ]
+        if ways or hops == _HOPS or path in seen:
+            yield from ways
+            return
+        for name in self._leading_to(path, owner):
+            for where, function, around in self._importers(path, name):
+                yield from self._to(where, function, around, hops + 1, seen | {path})
+
+    def _registered(self, path: str) -> Iterator[Way]:
+        for module, name, latent, line in self._registry:
+            if path == f"python/{module.replace('.', '/')}.py":
+                yield Way(_ATTENTION, name, latent, self._place(_REGISTRY, line))
+
+    @cached_property
+    def _registry(self) -> tuple[tuple[str, str, bool | None, int], ...]:
+        """Module, name of the backend, whether it is for latent attention only, line."""
+        found: list[tuple[str, str, bool | None, int]] = []
+        for function in self._tree(_REGISTRY).body:
+            if isinstance(function, ast.FunctionDef):
+                names = [t for d in function.decorator_list for t in _texts(d)]
+                for statement, conditions in statements(function.body):
+                    if isinstance(statement, ast.ImportFrom) and statement.module:
+                        latent = latent_only(conditions)
+                        found += [(statement.module, n, latent, statement.lineno) for n in names]
+        return tuple(found)
+
+    def _runners(self, path: str, owner: str) -> Iterator[Way]:
+        """From functions that are registered for a runner, through functions of the same file."""
+        functions = {f.name: f for f in self._tree(path).body if isinstance(f, ast.FunctionDef)}
+        calls = {name: _names(f) & functions.keys() for name, f in functions.items()}
+        for name, function in functions.items():
+            for decorator in function.decorator_list:
+                if "register_fused_func" not in ast.unparse(decorator):
+                    continue
+                texts = list(_texts(decorator))
+                if len(texts) == 2 and owner in _reachable(name, calls):
+                    place = self._place(path, decorator.lineno)
+                    yield Way("moe_runner_backend", texts[1], None, place)
+
+    def _asked(self, path: str, conditions: Iterable[str]) -> Iterator[Way]:
+        for condition in conditions:
+            for part in re.split(r" and ", condition):
+                if part.startswith(("not ", "(not ")):
+                    continue
+                pairs = [*_ASKED.findall(part), *_EQUAL.findall(part)]
+                for name, values in _AMONG.findall(part):
+                    pairs += [(name, value) for value in re.findall(r"'(\w+)'", values)]
+                for name, value in pairs:
+                    option = self._option(name.removeprefix("get_"), path)
+                    if option:
+                        line = self._line_of(path, part)
+                        yield Way(option, value, None, self._place(path, line))
+
+    def _option(self, name: str, path: str) -> str:
+        """The option that a variable holds; empty where that is open."""
+        if name in self.options:
+            return name
+        if not name.endswith("backend"):
+            return ""
+        ending = [o for o in self.options if o.endswith(f"_{name}")]
+        text = "\n".join(self._source(path))
+        for narrowed in (
+            [o for o in ending if o.partition("_")[0] in re.split(r"[/_.]", path)],
+            [o for o in ending if re.search(rf"\b{o}\b", text)],
+        ):
+            if len(narrowed) == 1:
+                return narrowed[0]
+        return ending[0] if len(ending) == 1 else ""
+
+    def _tables(self, path: str, owner: str) -> Iterator[Way]:
+        """From a table of classes by name, where the file reads one option."""
+        text = "\n".join(self._source(path))
+        named = [o for o in self.options if re.search(rf"\.{o}\b", text)]
+        if len(named) != 1:
+            return
+        for node in ast.walk(self._tree(path)):
+            if isinstance(node, ast.Dict):
+                for key, value in zip(node.keys, node.values, strict=True):
+                    if isinstance(value, ast.Name) and value.id == owner:
+                        for text in _texts(key) if key is not None else ():
+                            yield Way(named[0], text, None, self._place(path, value.lineno))
+
+    def _importers(self, path: str, owner: str) -> list[tuple[str, str, tuple[str, ...]]]:
+        """File, outermost function and conditions of each import of `owner` from a file."""
+        module = path.removeprefix("python/").removesuffix(".py").replace("/", ".")
+        wanted = re.compile(rb"\bfrom " + re.escape(module).encode() + rb" import\b")
+        found: list[tuple[str, str, tuple[str, ...]]] = []
+        files = [
+            other
+            for other in self._files
+            if other != path
+            and owner.encode() in (content := self._bytes(other))
+            and wanted.search(content)
+        ]
+        for other in files if len(files) <= _IMPORTERS else ():
+            for top in self._tree(other).body:
+                name = getattr(top, "name", "")
+                for statement, conditions in statements([top]):
+                    if _imports(statement, f"{module}.", owner):
+                        found += self._used(other, name, owner, statement, conditions)
+        return found
+
+    def _leading_to(self, path: str, owner: str) -> tuple[str, ...]:
+        """`owner` and what uses it in the same file at the top level."""
+        names = {owner: None} if owner else dict[str, None]()
+        size = 0
+        while len(names) != size:
+            size = len(names)
+            for node in self._tree(path).body:
+                bound = getattr(node, "name", "")
+                if bound and bound not in names and names.keys() & _names(node):
+                    names[bound] = None
+        return tuple(names)
+
+    def _used(
+        self, path: str, top: str, owner: str, imported: ast.ImportFrom, around: tuple[str, ...]
+    ) -> list[tuple[str, str, tuple[str, ...]]]:
+        """Where what was imported is used; within a function that is where it is imported."""
+        if top:
+            return [(path, top, around)]
+        alias = next(a.asname or a.name for a in imported.names if a.name == owner)
+        return [
+            (path, getattr(node, "name", ""), conditions)
+            for node in self._tree(path).body
+            if isinstance(node, ast.FunctionDef | ast.ClassDef)
+            for statement, conditions in statements(node.body)
+            if not hasattr(statement, "body") and alias in _names(statement)
+        ]
+
+    # The model's own file ----------------------------------------------------------------------
+
+    def layer_lines(self, model: str, layers: Iterable[str]) -> tuple[Place, ...]:
+        """Where a model's class, or a file of models that it imports, makes one of the layers."""
+        wanted = frozenset(layers)
+        start = self._models.get(model)
+        queue = [start] if start else []
+        seen: set[str] = set()
+        while queue:
+            path = queue.pop(0)
+            if path in seen or len(seen) > _IMPORTERS:
+                continue
+            seen.add(path)
+            lines = [
+                node.lineno
+                for node in ast.walk(self._tree(path))
+                if isinstance(node, ast.Call) and _last(node.func) in wanted
+            ]
+            if lines:
+                return tuple(self._place(path, line) for line in sorted(lines)[:3])
+            queue += self._model_imports(path)
+        return ()
+
+    @cached_property
+    def _models(self) -> dict[str, str]:
+        """Class → file of SGLang's models."""
+        folder = self._checkout / PACKAGE / "srt/models"
+        found: dict[str, str] = {}
+        for file in sorted(folder.glob("*.py")):
+            path = file.relative_to(self._checkout).as_posix()
+            for name in re.findall(rb"^class (\w+)", self._bytes(path), re.MULTILINE):
+                found.setdefault(name.decode(), path)
+        return found
+
+    def _model_imports(self, path: str) -> list[str]:
+        files: list[str] = []
+        for node in ast.walk(self._tree(path)):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(
+                "sglang.srt.models."
+            ):
+                files.append(f"python/{(node.module or '').replace('.', '/')}.py")
+        return [f for f in dict.fromkeys(files) if (self._checkout / f).is_file()]
+
+    def imports_of(self, name: str) -> tuple[tuple[str, Place], ...]:
+        """Imports of a function of that name that SGLang has itself: dotted name and place."""
+        found: dict[str, Place] = {}
+        pattern = re.compile(rb"\b" + name.encode() + rb"\b")
+        for path in self._files:
+            if not pattern.search(self._bytes(path)):
+                continue
+            for node in ast.walk(self._tree(path)):
+                if _imports(node, "sglang.", name):
+                    dotted = f"{node.module}.{name}"
+                    found.setdefault(dotted, self._place(path, node.lineno))
+        return tuple(found.items())
+
+    # Files -------------------------------------------------------------------------------------
+
+    @cached_property
+    def _files(self) -> tuple[str, ...]:
+        return tuple(python_files(self._checkout, self._checkout / PACKAGE))
+
+    def _bytes(self, path: str) -> bytes:
+        try:
+            return (self._checkout / path).read_bytes()
+        except OSError:
+            return b""
+
+    def _tree(self, path: str) -> ast.Module:
+        """The syntax of a file; empty for one that is not there or can't be parsed."""
+        if path not in self._trees:
+            try:
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore")
+                    self._trees[path] = ast.parse(self._bytes(path))
+            except (SyntaxError, ValueError, RecursionError):
+                self._trees[path] = ast.Module([], [])
+        return self._trees[path]
+
+    def _source(self, path: str) -> list[str]:
+        if path not in self._lines:
+            self._lines[path] = self._bytes(path).decode("utf-8", "replace").splitlines()
+        return self._lines[path]
+
+    def _place(self, path: str, line: int) -> Place:
+        lines = self._source(path)
+        return Place(path, line, lines[line - 1].strip() if 0 < line <= len(lines) else "")
+
+    def _line_of(self, path: str, condition: str) -> int:
+        """The line of an `if` with that condition; the first line where it is not found."""
+        lines = (
+            node.lineno
+            for node in ast.walk(self._tree(path))
+            if isinstance(node, ast.If) and condition in ast.unparse(node.test)
+        )
+        return min(lines, default=1)
+
+
+def statements(
+    body: Iterable[ast.stmt], conditions: tuple[str, ...] = ()
+) -> Iterator[tuple[ast.stmt, tuple[str, ...]]]:
+    """Every statement with the conditions around it and of earlier ways out."""
+    for statement in body:
+        yield statement, conditions
+        if isinstance(statement, ast.If):
+            test = ast.unparse(statement.test)
+            yield from statements(statement.body, (*conditions, test))
+            yield from statements(statement.orelse, (*conditions, f"not ({test})"))
+            if statement.body and isinstance(statement.body[-1], ast.Return | ast.Raise):
+                conditions = (*conditions, f"not ({test})")
+            continue
+        for name in ("body", "orelse", "finalbody"):
+            yield from statements(getattr(statement, name, ()), conditions)
+        for handler in getattr(statement, "handlers", ()):
+            yield from statements(handler.body, conditions)
+
+
+def _writes(
+    statement: ast.stmt, *, chooses: bool
+) -> Iterator[tuple[str, str, tuple[str, ...], int]]:
+    """Option, value, further conditions and line of what one statement sets."""
+    pairs: list[tuple[str, ast.expr]] = []
+    match statement:
+        case ast.Assign(targets=[ast.Subscript(slice=ast.Constant(value=str(name)))], value=value):
+            pairs.append((name, value))
+        case ast.Assign(targets=[ast.Attribute(attr=name)], value=value):
+            pairs.append((name, value))
+        case ast.Return(value=ast.Constant() | ast.IfExp() as value) if chooses:
+            pairs.append((_ATTENTION, value))
+        case _:
+            pass
+    if isinstance(statement, ast.Return | ast.Expr | ast.Assign) and statement.value is not None:
+        for node in ast.walk(statement.value):
+            if isinstance(node, ast.Call):
+                pairs += [(k.arg, k.value) for k in node.keywords if k.arg]
+            elif isinstance(node, ast.Dict):
+                pairs += [
+                    (str(key.value), value)
+                    for key, value in zip(node.keys, node.values, strict=True)
+                    if isinstance(key, ast.Constant)
+                ]
+    for name, value in pairs:
+        for text, extra in _choices(value):
+            yield name, text, extra, value.lineno
+
+
+def _choices(value: ast.expr) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """The texts that an expression may be, each with its condition."""
+    if isinstance(value, ast.Constant) and isinstance(value.value, str):
+        yield value.value, ()
+    elif isinstance(value, ast.IfExp):
+        test = ast.unparse(value.test)
+        yield from ((text, (test, *more)) for text, more in _choices(value.body))
+        yield from ((text, (f"not ({test})", *more)) for text, more in _choices(value.orelse))
+
+
+def _texts(node: ast.AST) -> Iterator[str]:
+    """The strings in an expression."""
+    for child in ast.walk(node):
+        if isinstance(child, ast.Constant) and isinstance(child.value, str):
+            yield child.value
+
+
+def _names(node: ast.AST) -> frozenset[str]:
+    return frozenset(n.id for n in ast.walk(node) if isinstance(n, ast.Name))
+
+
+def _imports(node: ast.AST, prefix: str, name: str) -> TypeGuard[ast.ImportFrom]:
+    """Whether a statement imports that name from a module whose name starts so."""
+    return (
+        isinstance(node, ast.ImportFrom)
+        and f"{node.module}.".startswith(prefix)
+        and any(alias.name == name for alias in node.names)
+    )
+
+
+def _last(node: ast.expr) -> str:
+    if isinstance(node, ast.Call):  # get_moe_impl_class(…)(…)
+        return _last(node.func)
+    if isinstance(node, ast.Name):
+        return node.id
+    return node.attr if isinstance(node, ast.Attribute) else ""
+
+
+def _reachable(start: str, calls: dict[str, frozenset[str]]) -> frozenset[str]:
+    seen: set[str] = set()
+    queue = [start]
+    while queue:
+        name = queue.pop()
+        if name not in seen:
+            seen.add(name)
+            queue.extend(calls.get(name, ()))
+    return frozenset(seen)

@@ -1,0 +1,189 @@
+"""How SGLang comes to a kernel, on hand-written miniature checkouts in real folders."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from discover_models.domain.depth import Depth
+from discover_models.sources.sglang import SglangIndex
+from discover_models.sources.sglang_depth import Question
+
+SRT = "python/sglang/srt"
+REGISTRY = """\
+def register_attention_backend(name): ...
+
+@register_attention_backend("fast")
+def create_fast(runner):
+    if not runner.use_mla_backend:
+        from sglang.srt.layers.attention.fast_backend import FastBackend
+        return FastBackend(runner)
+    from sglang.srt.layers.attention.fast_latent import FastLatent
+    return FastLatent(runner)
+"""
+BACKEND = """\
+from flashinfer import Wrapper
+
+class FastBackend:
+    def __init__(self):
+        self.wrapper = Wrapper()
+"""
+OPTIONS = """\
+class ServerArgs:
+    attention_backend: str | None = None
+    state_backend: str = "triton"
+
+    def _get_default_attn_backend(self, use_mla_backend, model_config):
+        if not use_mla_backend:
+            if is_hopper_with_cuda_12_3():
+                return "other"
+            elif is_hip():
+                return "aiter"
+            elif is_sm100_supported():
+                if model_config.has_asymmetric_kv:
+                    return "wide"
+                return "fast"
+            return "slow"
+        return "fast"
+"""
+OVERRIDE = """\
+@register_for("SampleForCausalLM")
+def _sample(server_args):
+    overrides = {}
+    overrides["attention_backend"] = "slow"
+    return overrides
+"""
+MODEL = "class SampleForCausalLM:\n    def __init__(self):\n        self.attn = RadixAttention()\n"
+ASKED = Question(apis=(("flashinfer.Wrapper",),), latent=False, layers=("RadixAttention",))
+FILES = {
+    f"{SRT}/layers/attention/attention_registry.py": REGISTRY,
+    f"{SRT}/layers/attention/fast_backend.py": BACKEND,
+    f"{SRT}/server_args.py": OPTIONS,
+    f"{SRT}/models/sample.py": MODEL,
+}
+Ask = Callable[..., Depth]
+
+
+@pytest.fixture
+def ask(tmp_path: Path) -> Ask:
+    def call(question: Question, files: dict[str, str]) -> Depth:
+        for name, text in files.items():
+            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / name).write_text(text)
+        return SglangIndex.open(tmp_path, "a" * 40).depth(question)
+
+    return call
+
+
+def test_the_registry_names_the_option_and_the_default_rule_the_gpus(ask: Ask) -> None:
+    found = ask(ASKED, FILES)
+    (way,) = found.reach
+    assert (way.how, way.flag, way.gpus) == (
+        "some_gpus",
+        "--attention-backend fast",
+        ("SM100",),
+    )
+    assert [(e.path.rpartition("/")[2], e.line) for e in way.evidence] == [
+        ("fast_backend.py", 5),
+        ("attention_registry.py", 6),
+        ("server_args.py", 14),
+    ]
+    assert [(p.name, p.gpus) for p in found.served_by] == [("other", ("SM90",)), ("slow", ())]
+
+
+def test_attention_over_a_latent_cache_takes_the_other_branch(ask: Ask) -> None:
+    latent = Question(apis=ASKED.apis, latent=True)
+    files = {**FILES, f"{SRT}/layers/attention/fast_latent.py": BACKEND}
+    (way,) = ask(latent, files).reach
+    assert (way.how, way.gpus) == ("default", ())
+    assert way.evidence[0].path.endswith("fast_latent.py")
+
+
+def test_a_model_with_two_widths_gets_what_is_for_it(ask: Ask) -> None:
+    wide = Question(apis=ASKED.apis, latent=False, traits=frozenset({"has_asymmetric_kv"}))
+    assert "wide" in [p.name for p in ask(wide, FILES).served_by]
+
+
+def test_what_is_set_for_the_model_replaces_the_rule_for_all(ask: Ask) -> None:
+    files = {**FILES, f"{SRT}/arg_groups/model_overrides/sample.py": OVERRIDE}
+    mine = Question(apis=ASKED.apis, latent=False, model="SampleForCausalLM")
+    found = ask(mine, files)
+    assert [w.how for w in found.reach] == ["flag"]
+    assert [p.name for p in found.served_by] == ["slow"]
+    assert [w.how for w in ask(ASKED, files).reach] == ["some_gpus"]
+
+
+def test_the_call_site_is_in_the_models_own_file(ask: Ask) -> None:
+    mine = replace(ASKED, model="SampleForCausalLM")
+    (site,) = ask(mine, FILES).call_site
+    assert (site.path, site.line) == (f"{SRT}/models/sample.py", 3)
+    other = replace(ASKED, model="OtherForCausalLM")
+    assert ask(other, FILES).call_site == ()
+
+
+TABLE = """\
+class Fast:
+    def __init__(self):
+        from flashinfer import Wrapper
+        self.run = Wrapper()
+
+TABLE = {"triton": Slow, "fast": Fast}
+
+def start(server_args):
+    return TABLE[server_args.state_backend]()
+"""
+RUNNER = """\
+from flashinfer import Wrapper
+
+def _inner(x):
+    return Wrapper(x)
+
+@register_fused_func("none", "fast_runner")
+def outer(x):
+    return _inner(x)
+"""
+CONDITION = """\
+def start(backend):
+    if get_state_backend().is_fast():
+        from sglang.srt.layers.fast import Kernel
+        return Kernel()
+"""
+KERNEL = (
+    "class Kernel:\n    def run(self):\n        from flashinfer import Wrapper\n        Wrapper()\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("files", "flag", "served"),
+    [
+        ({f"{SRT}/layers/table.py": TABLE}, "--state-backend fast", ["triton"]),
+        ({f"{SRT}/layers/runner.py": RUNNER}, "--moe-runner-backend fast_runner", []),
+        (
+            {f"{SRT}/layers/start.py": CONDITION, f"{SRT}/layers/fast.py": KERNEL},
+            "--state-backend fast",
+            ["triton"],
+        ),
+    ],
+    ids=["table", "runner", "condition of the import"],
+)
+def test_other_places_that_name_the_option(
+    ask: Ask, files: dict[str, str], flag: str, served: list[str]
+) -> None:
+    options = f"{OPTIONS.partition('    def')[0]}    moe_runner_backend: str = 'auto'\n"
+    found = ask(Question(apis=ASKED.apis), {f"{SRT}/server_args.py": options, **files})
+    assert [(w.how, w.flag) for w in found.reach] == [("flag", flag)]
+    assert [p.name for p in found.served_by] == served
+
+
+def test_a_use_that_no_option_leads_to(ask: Ask) -> None:
+    use = "from flashinfer import Wrapper\n\ndef run(x):\n    if x:\n        Wrapper(x)\n"
+    (way,) = ask(Question(apis=ASKED.apis), {f"{SRT}/layers/use.py": use}).reach
+    assert (way.how, way.flag, way.condition) == ("condition", "", "x")
+
+
+def test_what_sglang_has_itself_serves_what_it_does_not_call(ask: Ask) -> None:
+    use = "from sglang.kernels.rope import apply_rope\n\ndef run(x):\n    apply_rope(x)\n"
+    found = ask(Question(apis=(("flashinfer.rope.apply_rope",),)), {f"{SRT}/layers/use.py": use})
+    assert found.reach == ()
+    assert [p.function for p in found.served_by] == ["sglang.kernels.rope.apply_rope"]

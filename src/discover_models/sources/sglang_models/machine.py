@@ -262,6 +262,15 @@ class Machine:
             return fallback
         return self._from_stars(space, name)
 
+    def before(self, space: Namespace, name: str, statement: ast.stmt) -> Value:
+        """A module's global as a statement finds it that binds the same name anew."""
+        found: Value = ABSENT
+        for binding in space.bindings.get(name, []):
+            if binding.statement is statement:
+                break
+            found = self._bound(space, name, binding)
+        return found
+
     def _guards_hold(self, space: Namespace, binding: Binding) -> bool | None:
         frame = Frame(space, space.memo)
         answer: bool | None = True
@@ -295,6 +304,9 @@ class Machine:
             dotted = imported_module(statement, space.file)
             other = self.space(dotted) if dotted.split(".")[0] == "sglang" else None
             value = self.resolve(other, alias.name) if other else ABSENT
+            child = self.space(f"{dotted}.{alias.name}") if value is ABSENT else None
+            if child is not None:
+                return ModuleValue(child)
             external = not dotted.startswith("sglang")
             return Opaque(f"{dotted}.{alias.name}", exists=external) if value is ABSENT else value
         dotted = alias.name if alias.asname else alias.name.split(".")[0]

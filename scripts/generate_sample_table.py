@@ -17,7 +17,7 @@ from discover_models.domain.architecture import Architecture
 from discover_models.domain.kernel import Parallelism
 from discover_models.errors import ConfigError
 from discover_models.inventory import summary
-from discover_models.pipeline import architecture_of
+from discover_models.one_model import architecture_of
 from discover_models.requirements import requirements
 from discover_models.sources.config_defaults import ClassDefaults, ConfigDefaults
 from discover_models.sources.config_file import ConfigFile

@@ -7,7 +7,7 @@ from typing import Any
 import yaml
 
 from discover_models.domain.kernel import Parallelism
-from discover_models.pipeline import architecture_of
+from discover_models.one_model import architecture_of
 from discover_models.requirements import Requirements, requirements
 from discover_models.sources.config_defaults import ConfigDefaults
 from discover_models.sources.config_file import read_local
@@ -23,8 +23,12 @@ GOLDEN = {
 
 
 def rows(golden: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """The definitions that formulas must yield, by name."""
-    return {row["name"]: row for row in golden["rows"] if row.get("source") != "dataset_tag"}
+    """The definitions that formulas must yield, by name.
+
+    Those under ``further`` are of kernels that the dataset has no definition of yet.
+    """
+    listed = (*golden["rows"], *golden.get("further", ()))
+    return {row["name"]: row for row in listed if row.get("source") != "dataset_tag"}
 
 
 def sizes(tp: list[int], ep: list[int]) -> tuple[Parallelism, ...]:

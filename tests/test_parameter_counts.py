@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from discover_models.pipeline import architecture_of
+from discover_models.one_model import architecture_of
 from discover_models.sources.config_defaults import ConfigDefaults
 from discover_models.sources.config_file import read_local
 from golden_files import CONFIGS

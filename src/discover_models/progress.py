@@ -2,8 +2,12 @@
 
 import shutil
 import sys
+from collections.abc import Callable
 from threading import Lock
 from typing import TextIO
+
+Say = Callable[[str], None]
+"""Takes a line about what is being done."""
 
 
 class Progress:

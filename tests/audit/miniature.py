@@ -11,7 +11,7 @@ from discover_models.audit.knowledge import Model, Names, names_of
 from discover_models.audit.rows import Known
 from discover_models.audit.rules import audit
 from discover_models.audit.run import corrected_lines
-from discover_models.pipeline import architecture_of
+from discover_models.one_model import architecture_of
 from discover_models.sources.config_defaults import ConfigDefaults
 from discover_models.sources.config_file import ConfigFile
 from discover_models.sources.dataset import DatasetIndex, Definition

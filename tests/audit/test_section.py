@@ -10,7 +10,7 @@ from discover_models.domain.kernel import Inventory, Parallelism
 from discover_models.domain.model_name import tracked_title
 from discover_models.errors import SourceError
 from discover_models.inventory import build_inventory
-from discover_models.pipeline import architecture_of
+from discover_models.one_model import architecture_of
 from discover_models.render.coverage import CoverageSection, coverage_section
 from discover_models.sources.config_defaults import ConfigDefaults
 from discover_models.sources.config_file import ConfigFile

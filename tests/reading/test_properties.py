@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from discover_models.domain.kernel import Parallelism
 from discover_models.errors import ConfigError
-from discover_models.pipeline import architecture_of
+from discover_models.one_model import architecture_of
 from discover_models.reading.architecture import read_architecture
 from discover_models.reading.traits import TRAITS
 from discover_models.requirements import requirements

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from discover_models.domain.architecture import Moe
-from discover_models.pipeline import architecture_of
+from discover_models.one_model import architecture_of
 from discover_models.reading.traits import TRAITS, Traits
 from discover_models.sources.config_defaults import ConfigDefaults
 from discover_models.sources.config_file import read_local

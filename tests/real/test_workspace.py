@@ -11,11 +11,12 @@ import yaml
 from discover_models.domain.kernel import Inventory
 from discover_models.errors import ConfigError
 from discover_models.inventory import build_inventory
-from discover_models.pipeline import World, architecture_of, open_world, workspace_of
+from discover_models.one_model import architecture_of
 from discover_models.render import render_markdown, render_text
 from discover_models.settings import RunOptions
 from discover_models.slugs import slug_of
 from discover_models.sources.config_file import read_local
+from discover_models.world import World, open_world, workspace_of
 from golden_files import GOLDEN, sizes
 
 REAL = os.environ.get("DISCOVER_MODELS_WORKSPACE")

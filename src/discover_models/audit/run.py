@@ -14,22 +14,15 @@ from discover_models.audit.rows import Known
 from discover_models.audit.rules import audit
 from discover_models.domain.model_name import expand_title, plain_slugs, tracked_title
 from discover_models.errors import ConfigError, SourceError, UsageError
-from discover_models.pipeline import (
-    Say,
-    architecture_of,
-    config_classes,
-    configurations,
-    cookbook_of,
-    hub_of,
-    opened,
-    workspace_of,
-)
+from discover_models.one_model import architecture_of, configurations
+from discover_models.progress import Say
 from discover_models.settings import RunOptions
 from discover_models.sources.config_defaults import ConfigDefaults, ConfigLookup
 from discover_models.sources.config_file import ConfigFile
 from discover_models.sources.dataset import DatasetIndex
 from discover_models.sources.source_spec import SourceName, merge_sources
 from discover_models.sources.workspace import RepoState
+from discover_models.world import config_classes, cookbook_of, hub_of, opened, workspace_of
 
 MAX_BYTES = 4_000_000
 """Of the document; the real one has 39 kB."""
@@ -151,13 +144,18 @@ def local_repositories(configs: Path | None) -> tuple[str, ...]:
 
 
 def repositories_of(
-    titles: tuple[str, ...], local: Iterable[str], listed: Iterable[str]
+    titles: tuple[str, ...],
+    local: Iterable[str],
+    listed: Iterable[str],
+    tracked: Mapping[str, tuple[str, ...]] | None = None,
 ) -> dict[str, tuple[str, ...]]:
     """The repositories that each title means: those with a local configuration, else those listed.
 
-    Quantised ones count only where there are no others.
+    Quantised ones count only where there are no others. Those that `tracked` gives by title count
+    before all.
     """
-    found: dict[str, tuple[str, ...]] = {}
+    said = tracked or {}
+    found = {title: said[title] for title in titles if title in said}
     for place in (local, listed):
         matches: dict[str, list[str]] = {}
         for repo_id in dict.fromkeys(place):

@@ -1,0 +1,159 @@
+"""Everything that a run reads, opened once: the repositories and the indexes over them."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from discover_models.classify import Sources
+from discover_models.errors import SourceError, UsageError
+from discover_models.progress import Say
+from discover_models.settings import RunOptions
+from discover_models.sources.answers import FlashInferAnswers, SglangAnswers
+from discover_models.sources.cache import DiskCache
+from discover_models.sources.config_defaults import ConfigDefaults, ConfigLookup
+from discover_models.sources.cookbook import Cookbook, read_cookbook
+from discover_models.sources.dataset import DatasetIndex
+from discover_models.sources.hub_access import Hub, HubOnDemand
+from discover_models.sources.pages import CookbookPages, read_pages
+from discover_models.sources.sglang_configs import SglangConfigs
+from discover_models.sources.source_architecture import SourceArchitectures
+from discover_models.sources.source_spec import SourceName, merge_sources
+from discover_models.sources.workspace import RepoState, Workspace
+
+Index = TypeVar("Index")
+_SHA_NAMES = {
+    "sglang": "sglang",
+    "flashinfer": "flashinfer",
+    "sgl-cookbook": "sgl_cookbook",
+    "flashinfer-trace": "flashinfer_trace",
+}
+
+
+@dataclass(frozen=True)
+class World:
+    """Everything that a run reads, opened once."""
+
+    sources: Sources
+    cookbook: Cookbook
+    pages: CookbookPages
+    """SGLang's own cookbook."""
+    libraries: tuple[ConfigLookup, ...]
+    models: SourceArchitectures | SourceError
+    """SGLang's model classes."""
+    repositories: Mapping[SourceName, RepoState]
+    origins: Mapping[str, str]
+    hub: Hub | None
+    configs: Path | None
+
+    def save(self) -> None:
+        """Keep for the next run what was read in this one."""
+        for source in (self.sources.flashinfer, self.sources.sglang):
+            if isinstance(source, FlashInferAnswers | SglangAnswers):
+                source.save()
+
+    @property
+    def repo_shas(self) -> dict[str, str]:
+        """Full commit ids by the manifest's names."""
+        return {
+            _SHA_NAMES[name]: state.commit
+            for name, state in self.repositories.items()
+            if state.commit is not None
+        }
+
+
+def workspace_of(options: RunOptions, say: Say) -> Workspace:
+    """The folder of the repositories; `UsageError` when it is missing offline."""
+    if options.offline and not options.workspace.is_dir():
+        raise UsageError(
+            f"the workspace {options.workspace} is not there: run without --offline to clone the"
+            " repositories into it, or name another one with --workspace"
+        )
+    if options.configs is not None and not options.configs.is_dir():
+        raise UsageError(f"--configs: the folder {options.configs} is not there")
+    return Workspace(options.workspace, offline=options.offline, say=say)
+
+
+def open_world(workspace: Workspace, options: RunOptions) -> World:
+    """Bring the repositories and build the indexes."""
+    states = workspace.prepare(merge_sources(options.sources), options.since)
+    if not any(state.usable for state in states.values()):
+        reasons = "; ".join(state.error for state in states.values())
+        raise UsageError(f"{options.workspace} holds none of the repositories: {reasons}")
+    dataset = opened(states["flashinfer-trace"], DatasetIndex.open)
+    if isinstance(dataset, SourceError):
+        raise dataset
+    transformers = ConfigDefaults.load()
+    cache = DiskCache(options.cache_dir / "indexes") if options.cache_dir is not None else None
+    libraries = (transformers, *config_classes(states["sglang"], transformers, cache))
+    return World(
+        sources=Sources(
+            dataset=dataset,
+            flashinfer=opened(
+                states["flashinfer"], lambda path, at: FlashInferAnswers(path, at, cache)
+            ),
+            sglang=opened(states["sglang"], lambda path, at: SglangAnswers(path, at, cache)),
+        ),
+        cookbook=cookbook_of(states["sgl-cookbook"], cache),
+        pages=_pages(states["sglang"]),
+        libraries=libraries,
+        models=opened(
+            states["sglang"], lambda path, at: SourceArchitectures(path, at, libraries, cache)
+        ),
+        repositories=states,
+        origins={name: _origin(workspace, name) for name in states},
+        hub=None if options.offline else hub_of(options),
+        configs=options.configs,
+    )
+
+
+def _origin(workspace: Workspace, name: SourceName) -> str:
+    """The remote of a clone; empty for a repository that has none."""
+    try:
+        return workspace.git(name).text("remote", "get-url", "origin")
+    except SourceError:
+        return ""
+
+
+def opened(
+    state: RepoState, open_index: Callable[[Path, str | None], Index]
+) -> Index | SourceError:
+    """The index, or why there is none."""
+    if not state.usable:
+        return SourceError(f"{state.name} can't be read: {state.error}")
+    try:
+        return open_index(state.path, state.commit)
+    except SourceError as error:
+        return error
+
+
+def cookbook_of(state: RepoState, cache: DiskCache | None = None) -> Cookbook:
+    """The cookbook, or an empty one with the reason."""
+    if not state.usable:
+        return Cookbook(errors={"sgl-cookbook": state.error})
+    return read_cookbook(state.path, cache)
+
+
+def _pages(state: RepoState) -> CookbookPages:
+    return read_pages(state.path) if state.usable else CookbookPages()
+
+
+def config_classes(
+    state: RepoState, transformers: ConfigDefaults, cache: DiskCache | None = None
+) -> Iterable[ConfigLookup]:
+    """SGLang's own configuration classes, as far as its checkout has them."""
+    if state.usable:
+        try:
+            name = f"sglang {(state.commit or '')[:8]}"
+            yield SglangConfigs(state.path, name, transformers, cache)
+        except SourceError:
+            return
+
+
+def hub_of(options: RunOptions) -> Hub:
+    """A client of the Hub as the run's options want it."""
+    return HubOnDemand(
+        cache_dir=options.hub_cache.expanduser(),
+        endpoint=options.hub_endpoint,
+        token=options.hub_token,
+    )

@@ -17,8 +17,8 @@ _BY_BASE = {
     "LogitsProcessor": "logits",
     "Pooler": "pooling",
     "FusedMoEMethodBase": "moe",
-    "torch.nn.Unfold": "patches",
-    "torch.nn.ReflectionPad2d": "patches",
+    "torch.nn.Unfold": "image",
+    "torch.nn.ReflectionPad2d": "image",
     "torch.nn.SwishGLU": "activation",
     "torch.nn.SyncBatchNorm": "norm",
     "torch.nn.TransformerDecoderLayer": "torch_transformer",
@@ -63,7 +63,7 @@ _BY_NAME = (
     (re.compile(r"^sglang\."), re.compile(r"Conv\d?d\w*$|ShortConv\w*$"), "conv"),
     (re.compile(r"^sglang\."), re.compile(r"Pooler$"), "pooling"),
     (re.compile(r"^sglang\."), re.compile(r"(SiluAndMul|Sw[Ii]GLU|Swiglu)\w*$"), "activation"),
-    (re.compile(r"^sglang\."), re.compile(r"Patches$|Down[Ss]ample\w*$"), "patches"),
+    (re.compile(r"^sglang\."), re.compile(r"Patches$|Down[Ss]ample\w*$|^Normalize$"), "image"),
     (re.compile(r"^sglang\."), re.compile(r"Codebook$|VectorQuant\w*$|FSQ$"), "codebook"),
     (re.compile(r"^sglang\."), re.compile(r"Pos(ition)?Emb(ed(ding)?)?$"), "embedding"),
     (re.compile(r"^sglang\."), re.compile(r"Frontend$|Spectrogram$"), "spectrogram"),
@@ -84,6 +84,7 @@ NON_KERNELS: dict[str, str] = {
     "torch.nn.Dropout2d": "gives its input back when a model is served",
     "DropPath": "gives its input back when a model is served",
     "PatchDropout": "gives its input back when a model is served",
+    "_NormalizedEmbedding": "calls an embedding and a norm, which are counted themselves",
     "PPMissingLayer": "stands for the layers of another pipeline stage",
 }
 """Classes that never launch a kernel of their own, each with the reason."""

@@ -313,10 +313,17 @@ def ffn_kinds(tree: Tree) -> Kinds:
         record = tree.records[index]
         if _is_mlp(record, tree.own(index)) and not tree.above(index) & homes:
             kinds.add("dense", record.conditions)
-    for index in experts:
+    for index in (*experts, *_without_layer(tree, homes)):
         for routing, under in _routings(tree, index):
             kinds.add(f"moe:{routing}", (*tree.records[index].conditions, *under))
     return kinds
+
+
+def _without_layer(tree: Tree, homes: set[int | None]) -> Iterator[int]:
+    """Routings whose experts are bare weights that a function multiplies by."""
+    for index, record in enumerate(tree.records):
+        if record.kind == "topk" and not tree.above(index) & homes:
+            yield index
 
 
 def _is_mlp(record: Record, own: tuple[Record, ...]) -> bool:

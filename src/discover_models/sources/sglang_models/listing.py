@@ -73,7 +73,8 @@ def _entries(source: SglangSource, symbols: Symbols, warnings: list[str]) -> Ite
         if ENTRY not in space.bindings:
             continue
         path = space.file.path
-        entries = registered_classes((source.root / path).read_text("utf-8", "replace"), path)
+        text = (source.root / path).read_bytes().decode("utf-8-sig", "replace")
+        entries = registered_classes(text, path)
         warnings += [f"{path}: {text} in {ENTRY} was not followed" for text in entries.undecided]
         line = space.bindings[ENTRY][-1].statement.lineno
         for name in entries.names:

@@ -109,15 +109,16 @@ class Machine:
 
     def evaluate(self, node: ast.expr, frame: Frame) -> Value:
         """The value of an expression."""
-        self.steps += 1
-        if self.steps > self.step_budget:
-            raise SourceError(
-                f"Interpreting {frame.space.file.path} took more than {self.step_budget} steps."
-            )
+        self._step(frame.space.file.path)
         if not self.steps % _LOOK_AT_CLOCK and self.out_of_time():
             raise OutOfTime(f"{frame.space.file.path} took too long")
         handler = EXPRESSIONS.get(type(node))
         return handler(self, node, frame) if handler else Opaque(ast.unparse(node)[:80])
+
+    def _step(self, path: str) -> None:
+        self.steps += 1
+        if self.steps > self.step_budget:
+            raise SourceError(f"Interpreting {path} took more than {self.step_budget} steps.")
 
     def call(self, function: Value, arguments: Arguments) -> Value:
         """Call a value."""
@@ -149,6 +150,7 @@ class Machine:
         A side that raises did not happen: the program goes on under the other one. Where both
         raise, the second exception is raised.
         """
+        self._step(condition.site.path)  # choices of choices fork without evaluating anything
         first, first_writes, failed = self._side(condition, then)
         opposite = Condition(condition.text, not condition.holds, condition.site)
         second, second_writes, raised = self._side(opposite, other)
@@ -327,11 +329,25 @@ class Machine:
 
 def merge(then: Condition, other: Condition, first: Value, second: Value) -> Value:
     """One value where both sides agree, else a choice between them."""
+    first, second = _on_side(first, then), _on_side(second, other)
     if equal(first, second):
         if isinstance(first, Instance) and first is not second:
             first.conditions = tuple(c for c in first.conditions if c != then)
         return first
     return Choice(((then, first), (other, second)))
+
+
+def _on_side(value: Value, condition: Condition) -> Value:
+    """What is left of a choice where one of its own tests is taken again.
+
+    A global that a function fills on first use would else nest deeper with every call.
+    """
+    while isinstance(value, Choice):
+        chosen = [option for known, option in value.options if known == condition]
+        if not chosen:
+            return value
+        value = chosen[0]
+    return value
 
 
 def _restore(write: _Write) -> None:

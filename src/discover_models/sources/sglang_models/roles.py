@@ -64,7 +64,9 @@ def role_of(
         return "encoder_only"
     if architecture in lists.pooled or _JUDGES.search(architecture) or _pools(records):
         return "embedding_or_reward"
-    if architecture in lists.multimodal or _takes_media(records, members, bool(lists.multimodal)):
+    if architecture in lists.multimodal or _takes_media(
+        architecture, records, members, bool(lists.multimodal)
+    ):
         return "multimodal_llm"
     return "text_llm"
 
@@ -86,8 +88,12 @@ def _pools(records: tuple[Record, ...]) -> bool:
     return bool(logits) and all(cls.endswith("Pooler") for cls in logits)
 
 
-def _takes_media(records: tuple[Record, ...], members: frozenset[str], listed: bool) -> bool:
+def _takes_media(
+    architecture: str, records: tuple[Record, ...], members: frozenset[str], listed: bool
+) -> bool:
     gives = any(re.fullmatch(r"get_(image|video|audio)_features?", name) for name in members)
+    if "MultiModal" in architecture:
+        return True
     always = any(r.kind in _TOWERS and not r.conditions for r in records)
     return gives and (always or not listed)
 

@@ -227,8 +227,8 @@ def _loads(root: ast.AST) -> Iterator[ast.expr]:
     """Names and dotted names that are read: no annotations, no tests of a value's class."""
     if isinstance(root, ast.FunctionDef | ast.Lambda):
         defaults = [*root.args.defaults, *(d for d in root.args.kw_defaults if d)]
-        bodies: list[ast.AST] = root.body if isinstance(root, ast.FunctionDef) else [root.body]
-        for node in (*defaults, *bodies):
+        body = root.body if isinstance(root, ast.FunctionDef) else [root.body]
+        for node in (*defaults, *body):
             yield from _loads(node)
     elif isinstance(root, ast.Attribute | ast.Name):
         yield root

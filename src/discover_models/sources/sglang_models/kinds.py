@@ -346,7 +346,7 @@ def _routings(tree: Tree, experts: int) -> Iterator[tuple[str, Under]]:
 
 def _routing(topk: Record | None, experts: Record) -> Iterator[tuple[str, Under]]:
     if topk is None:
-        yield routing_of(None, experts).name or "undecided", ()
+        yield routing_of(None, experts.args).name or "undecided", ()
         return
     if topk.cls != "TopK":
         yield f"other:{topk.cls}", ()
@@ -378,7 +378,9 @@ def _alternatives(topk: Record, experts: Record) -> Iterator[tuple[str, Under]]:
         fixed = {name: value for name, value, _ in chosen if name in topk.args}
         open_scores = [value for value, _ in scores]
         found = {
-            routing_of(replace(topk, args={**topk.args, **fixed, "scoring_func": s}), experts).name
+            routing_of(
+                replace(topk, args={**topk.args, **fixed, "scoring_func": s}), experts.args
+            ).name
             for s in open_scores
         }
         name = found.pop() if len(found) == 1 else None

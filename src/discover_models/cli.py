@@ -298,6 +298,41 @@ def site(
     print(write_site(manifest_dir, output))
 
 
+@app.command(short_help="List what SGLang's architectures can do.")
+def architectures(
+    workspace: WorkspaceDir = Path("tmp"),
+    offline: Offline = False,
+    source: SourceUrls = None,
+    cache_dir: CacheDir = "",
+    format: Annotated[OutputFormat, typer.Option(metavar=_FORMATS, rich_help_panel=_RESULT,
+        help="How the list looks.")] = "text",
+) -> None:  # fmt: skip
+    """Every architecture that SGLang registers: role, attention, feed-forward, norms, and the
+    classes that nothing is known about."""
+    from discover_models.commands.architectures import list_from_workspace
+    from discover_models.render import architectures as render
+
+    options = RunOptions(
+        workspace=workspace,
+        sources=tuple(source or ()),
+        offline=offline,
+        cache_dir=cache_folder(cache_dir),
+    )
+    progress = Progress(sys.stderr)
+    try:
+        listing = list_from_workspace(options, progress.say)
+    finally:
+        progress.done()
+    for warning in listing.warnings:
+        print(f"warning: {warning}", file=sys.stderr)
+    rendered = {
+        "text": render.render_architectures_text,
+        "markdown": render.render_architectures_markdown,
+        "json": render.render_architectures_json,
+    }
+    sys.stdout.write(rendered[format](listing))
+
+
 @app.command(short_help="Rank what is missing by demand.")
 def demand(
     manifest_dir: Annotated[Path, typer.Option("--manifests", metavar="DIR",

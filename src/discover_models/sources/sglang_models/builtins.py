@@ -305,6 +305,8 @@ def _is_a(value: Value, kind: Value) -> bool | None:
     if isinstance(kind, Builtin):
         return isinstance(value, _TYPES[kind.name]) if kind.name in _TYPES else None
     if isinstance(kind, ClassValue):
+        if isinstance(value, ConfigValue) and value.opened:
+            return None
         cls = class_of(value)
         return kind in cls.mro if cls and not isinstance(value, ClassValue) else False
     if isinstance(kind, Opaque):

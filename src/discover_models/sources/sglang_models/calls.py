@@ -54,6 +54,8 @@ _TOWER = re.compile(r"vision|audio|visual|speech|sound|talker|token2wav|image|vi
 _TOWER_CLASS = re.compile(
     r"(Vision|Visual|Audio|Speech|Siglip|ViT)\w*(Model|Tower|Encoder|Transformer)\w*$"
 )
+_PATH = re.compile(r"^[\w.]+$")
+_LANGUAGE_MODEL = re.compile(r"For[A-Z]\w*$")
 _FOREIGN_CONFIG = re.compile(
     r"^transformers\.[\w.]*(Config|CONFIG_MAPPING(\.get\(\)|\[.*\]))(\.from_dict)?$"
 )
@@ -212,6 +214,7 @@ def _class(machine: Machine, cls: ClassValue, arguments: Arguments) -> Value:
 def _entered(machine: Machine, cls: ClassValue, arguments: Arguments) -> Instance:
     instance = Instance(cls, cls.name, arguments.site, conditions=tuple(machine.conditions))
     constructor = class_attribute(machine, cls, "__init__", instance)
+    _name_architecture(cls, arguments)
     if isinstance(constructor, Bound):
         try:
             machine.call(constructor, arguments)
@@ -222,6 +225,15 @@ def _entered(machine: Machine, cls: ClassValue, arguments: Arguments) -> Instanc
     else:
         _fill_fields(machine, cls, instance, arguments)
     return instance
+
+
+def _name_architecture(cls: ClassValue, arguments: Arguments) -> None:
+    """Where nothing is known of a part's configuration, it names the class that is made from it."""
+    if not _LANGUAGE_MODEL.search(cls.name):
+        return
+    for value in (*arguments.args, *arguments.kwargs.values()):
+        if isinstance(value, ConfigValue) and value.opened:
+            value.attrs.setdefault("architectures", [cls.name])
 
 
 def _fill_fields(
@@ -287,7 +299,7 @@ def _is_tower(cls: ClassValue, arguments: Arguments) -> bool:
         return True
     values = [*arguments.args, *arguments.kwargs.values()]
     paths = [v.path for v in values if isinstance(v, ConfigValue)]
-    paths += [v.expression for v in values if isinstance(v, Unknown)]
+    paths += [v.expression for v in values if isinstance(v, Unknown) and _PATH.match(v.expression)]
     return any(_TOWER.search(path.lower()) for path in paths)
 
 

@@ -24,6 +24,7 @@ _SUB_CONFIG = re.compile(
     r"^(text|llm|language|language_model|thinker|talker|vision|visual|audio|speech|projector"
     r"|encoder|decoder|sound|vit)_config$"
 )
+_TEXT_CONFIG = re.compile(r"^(text|llm|language|language_model|thinker)_config$")
 BASE_ATTRIBUTES: Mapping[str, Value] = {
     # What every transformers `PretrainedConfig` object has whether or not the file says it.
     "architectures": None,
@@ -104,6 +105,9 @@ class ConfigValue:
     def find(self, name: str) -> Value:
         """A published or assigned value, or a class default; `ABSENT` when there is none."""
         if name in self.attrs:
+            return self.attrs[name]
+        if self.opened and _TEXT_CONFIG.match(name):
+            self.attrs[name] = ConfigValue(f"{self.path}{name}.", {}, opened=True)
             return self.attrs[name]
         if self.opened:
             return Unknown(f"{self.path}{name}", (f"{self.path}{name}",))

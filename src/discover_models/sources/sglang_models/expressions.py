@@ -47,9 +47,12 @@ def site_of(node: ast.AST, frame: Frame) -> Site:
     return Site(frame.space.file.path, getattr(node, "lineno", 1))
 
 
-def condition_of(test: ast.expr, frame: Frame) -> Condition:
-    """An undecided test, as text."""
-    return Condition(ast.unparse(test)[:200], True, site_of(test, frame))
+def condition_of(test: ast.expr, frame: Frame, value: Value) -> Condition:
+    """An undecided test as text, with the configuration's fields that it hides behind names."""
+    text = ast.unparse(test)[:200]
+    hidden = [field for field in fields_of(value) if field.rpartition(".")[2] not in text]
+    shown = f"{text} [{', '.join(hidden)}]" if hidden else text
+    return Condition(shown, True, site_of(test, frame))
 
 
 def lookup(machine: Machine, name: str, frame: Frame) -> Value:
@@ -187,12 +190,13 @@ def _compare(machine: Machine, node: ast.Compare, frame: Frame) -> Value:
 
 
 def _if_else(machine: Machine, node: ast.IfExp, frame: Frame) -> Value:
-    answer = truth(machine.evaluate(node.test, frame))
+    test = machine.evaluate(node.test, frame)
+    answer = truth(test)
     if answer is not None:
         return machine.evaluate(node.body if answer else node.orelse, frame)
     return either(
         machine,
-        condition_of(node.test, frame),
+        condition_of(node.test, frame, test),
         lambda: machine.evaluate(node.body, frame),
         lambda: machine.evaluate(node.orelse, frame),
     )

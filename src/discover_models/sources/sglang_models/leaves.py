@@ -37,12 +37,14 @@ _BY_BASE = {
     "PPMissingLayer": "identity",
     "RotaryEmbedding": "rope",
 }
+_PARTS = r"\w*(Attention|Layer|Block|MLP)"
+"""A class that is called after a norm and one of these is made of both."""
 _BY_MODULE = (
     (re.compile(r"layers\.moe\.topk$"), re.compile(r"TopK$"), "topk"),
     (re.compile(r"layers\.rotary_embedding"), re.compile(r"Rotary|Rope"), "rope"),
     (re.compile(r"layers\.activation$"), re.compile(r"^[A-Z]"), "activation"),
     (re.compile(r"layers\."), re.compile(r"^Radix\w*Attention$"), "attention"),
-    (re.compile(r"^sglang\.(srt|kernels)\."), re.compile(r"Norm([A-Z]\w*)?$"), "norm"),
+    (re.compile(r"^sglang\.(srt|kernels)\."), re.compile(rf"Norm(?!{_PARTS})([A-Z]\w*)?$"), "norm"),
 )
 _VISION = re.compile(r"layers\.attention\.vision|multimodal\.")
 

@@ -109,15 +109,16 @@ class Machine:
 
     def evaluate(self, node: ast.expr, frame: Frame) -> Value:
         """The value of an expression."""
-        self.steps += 1
-        if self.steps > self.step_budget:
-            raise SourceError(
-                f"Interpreting {frame.space.file.path} took more than {self.step_budget} steps."
-            )
+        self._step(frame.space.file.path)
         if not self.steps % _LOOK_AT_CLOCK and self.out_of_time():
             raise OutOfTime(f"{frame.space.file.path} took too long")
         handler = EXPRESSIONS.get(type(node))
         return handler(self, node, frame) if handler else Opaque(ast.unparse(node)[:80])
+
+    def _step(self, path: str) -> None:
+        self.steps += 1
+        if self.steps > self.step_budget:
+            raise SourceError(f"Interpreting {path} took more than {self.step_budget} steps.")
 
     def call(self, function: Value, arguments: Arguments) -> Value:
         """Call a value."""
@@ -149,6 +150,7 @@ class Machine:
         A side that raises did not happen: the program goes on under the other one. Where both
         raise, the second exception is raised.
         """
+        self._step(condition.site.path)  # choices of choices fork without evaluating anything
         first, first_writes, failed = self._side(condition, then)
         opposite = Condition(condition.text, not condition.holds, condition.site)
         second, second_writes, raised = self._side(opposite, other)
@@ -262,6 +264,15 @@ class Machine:
             return fallback
         return self._from_stars(space, name)
 
+    def before(self, space: Namespace, name: str, statement: ast.stmt) -> Value:
+        """A module's global as a statement finds it that binds the same name anew."""
+        found: Value = ABSENT
+        for binding in space.bindings.get(name, []):
+            if binding.statement is statement:
+                break
+            found = self._bound(space, name, binding)
+        return found
+
     def _guards_hold(self, space: Namespace, binding: Binding) -> bool | None:
         frame = Frame(space, space.memo)
         answer: bool | None = True
@@ -295,6 +306,9 @@ class Machine:
             dotted = imported_module(statement, space.file)
             other = self.space(dotted) if dotted.split(".")[0] == "sglang" else None
             value = self.resolve(other, alias.name) if other else ABSENT
+            child = self.space(f"{dotted}.{alias.name}") if value is ABSENT else None
+            if child is not None:
+                return ModuleValue(child)
             external = not dotted.startswith("sglang")
             return Opaque(f"{dotted}.{alias.name}", exists=external) if value is ABSENT else value
         dotted = alias.name if alias.asname else alias.name.split(".")[0]
@@ -315,11 +329,25 @@ class Machine:
 
 def merge(then: Condition, other: Condition, first: Value, second: Value) -> Value:
     """One value where both sides agree, else a choice between them."""
+    first, second = _on_side(first, then), _on_side(second, other)
     if equal(first, second):
         if isinstance(first, Instance) and first is not second:
             first.conditions = tuple(c for c in first.conditions if c != then)
         return first
     return Choice(((then, first), (other, second)))
+
+
+def _on_side(value: Value, condition: Condition) -> Value:
+    """What is left of a choice where one of its own tests is taken again.
+
+    A global that a function fills on first use would else nest deeper with every call.
+    """
+    while isinstance(value, Choice):
+        chosen = [option for known, option in value.options if known == condition]
+        if not chosen:
+            return value
+        value = chosen[0]
+    return value
 
 
 def _restore(write: _Write) -> None:

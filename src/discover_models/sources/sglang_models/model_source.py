@@ -128,7 +128,7 @@ def interpret_entry(machine: Machine, entry: Registered, config: ConfigValue) ->
     root = machine.call(entry.cls, Arguments([], {"config": config, "quant_config": None}, site))
     if not isinstance(root, Instance):
         raise SourceError(f"{entry.architecture} is not constructed as a layer.")
-    places = list(_walk(root, "", (), set()))
+    places = list(records_under(root))
     decoder, box = _decoder(places, entry)
     layers = tuple(_layers(decoder, box))
     inside = {id(r.instance) for layer in layers for r in layer.records}
@@ -147,6 +147,11 @@ def interpret_entry(machine: Machine, entry: Registered, config: ConfigValue) ->
         missing=tuple(machine.missing),
         source=machine.source,
     )
+
+
+def records_under(root: Instance) -> tuple[Record, ...]:
+    """Every layer that an object holds, wherever it stands."""
+    return tuple(_walk(root, "", (), set()))
 
 
 def _layers(decoder: str, box: Instance) -> Iterator[LayerSource]:

@@ -20,6 +20,7 @@ from discover_models.sources.sglang_models.machine import STATEMENTS, Machine, m
 from discover_models.sources.sglang_models.namespace import class_members
 from discover_models.sources.sglang_models.operators import binary, truth
 from discover_models.sources.sglang_models.values import (
+    ABSENT,
     Choice,
     ClassValue,
     Condition,
@@ -102,16 +103,51 @@ def result_of(signal: Signal) -> Value:
 
 
 def _if(machine: Machine, node: ast.If, frame: Frame) -> Signal:
-    answer = truth(machine.evaluate(node.test, frame))
+    value = machine.evaluate(node.test, frame)
+    answer = truth(value)
     if answer is not None:
         return run(machine, node.body if answer else node.orelse, frame)
-    condition = condition_of(node.test, frame)
+    condition = condition_of(node.test, frame, value)
     first, second = machine.fork(
         condition,
         lambda: run(machine, node.body, frame),
         lambda: run(machine, node.orelse, frame),
     )
     return _join(condition, first, second)
+
+
+def _match(machine: Machine, node: ast.Match, frame: Frame) -> Signal:
+    """The cases as a chain of tests; a pattern other than values is never decided."""
+    chain: list[ast.stmt] = []
+    for case in reversed(node.cases):
+        test = _case_test(node.subject, case)
+        if test is None:
+            chain = case.body
+        else:
+            chain = [ast.copy_location(ast.If(test, case.body, chain), case.pattern)]
+    return run(machine, chain, frame)
+
+
+def _case_test(subject: ast.expr, case: ast.match_case) -> ast.expr | None:
+    test = _pattern_test(subject, case.pattern)
+    if test is None or case.guard is None:
+        return test or case.guard
+    return ast.BoolOp(ast.And(), [test, case.guard])
+
+
+def _pattern_test(subject: ast.expr, pattern: ast.pattern) -> ast.expr | None:
+    """The test that a pattern stands for; None for one that always matches."""
+    if isinstance(pattern, ast.MatchValue):
+        return ast.Compare(subject, [ast.Eq()], [pattern.value])
+    if isinstance(pattern, ast.MatchSingleton):
+        return ast.Compare(subject, [ast.Is()], [ast.Constant(pattern.value)])
+    if isinstance(pattern, ast.MatchAs) and pattern.pattern is None:
+        return None
+    if isinstance(pattern, ast.MatchOr):
+        tests = [_pattern_test(subject, part) for part in pattern.patterns]
+        known = [test for test in tests if test is not None]
+        return ast.BoolOp(ast.Or(), list(known)) if len(known) == len(tests) else None
+    return ast.Compare(subject, [ast.Eq()], [ast.Constant(...)])
 
 
 def _join(condition: Condition, first: Signal, second: Signal) -> Signal:
@@ -319,7 +355,9 @@ def make_class(machine: Machine, node: ast.ClassDef, frame: Frame) -> ClassValue
     orders: list[list[ClassValue | Opaque]] = []
     bases: list[ClassValue | Opaque] = []
     for base in node.bases:
-        found = machine.evaluate(base, frame)
+        same_name = isinstance(base, ast.Name) and base.id == node.name
+        found = machine.before(frame.space, node.name, node) if same_name else ABSENT
+        found = machine.evaluate(base, frame) if found is ABSENT else found
         found = found if isinstance(found, ClassValue) else Opaque(_base_name(found, base))
         bases.append(found)
         orders.append(list(found.mro) if isinstance(found, ClassValue) else [found])
@@ -382,6 +420,7 @@ def _delete(_machine: Machine, node: ast.Delete, frame: Frame) -> Signal:
 STATEMENTS.update(
     {
         ast.If: _if,
+        ast.Match: _match,
         ast.Return: _return,
         ast.Expr: _expression,
         ast.Assign: _assign,

@@ -43,8 +43,10 @@ class Quantization:
         if self.by_module:
             kinds = _experts_by_layer(self.by_module).get(layer, frozenset[str]())
             return next(iter(kinds)) if len(kinds) == 1 else "mixed" if kinds else "bf16"
-        names = [f"{prefix}layers.{layer}.{block}.experts" for prefix in _PREFIXES for block in
-                 ("mlp", "block_sparse_moe", "feed_forward", "mixer", "moe", "ffn")]  # fmt: skip
+        if not any(_compiled(self.excluded)):
+            return self.whole
+        names = [f"{prefix}layers.{layer}.{block}.experts"
+                 for prefix in _PREFIXES for block in _BLOCKS]  # fmt: skip
         if any(_covers(self.excluded, name) for name in names):
             return "bf16"
         if any(_covers(self.excluded, f"{name}.0.up_proj") for name in names):
@@ -53,6 +55,9 @@ class Quantization:
 
 
 _PREFIXES = ("model.", "model.language_model.", "language_model.model.", "backbone.", "")
+_BLOCKS = ("mlp", "block_sparse_moe", "feed_forward", "mixer", "moe", "ffn")
+_NAME_PARTS = {"model", "language_model", "backbone", "layers", *_BLOCKS, "experts", "up_proj"}
+"""All that the names of routed experts are made of, but for numbers."""
 _EXPERTS = re.compile(r"(?:^|\.)layers\.(\d+)\..*(?<!shared_)experts\b")
 
 
@@ -75,6 +80,8 @@ def _covers(excluded: tuple[str, ...], name: str) -> bool:
     patterns, paths = _compiled(excluded)
     if any(pattern.match(name) for pattern in patterns):
         return True
+    if not paths:
+        return False
     parts = name.split(".")
     runs = (".".join(parts[i:j]) for i, j in combinations(range(len(parts) + 1), 2))
     return any(run in paths for run in runs)
@@ -82,9 +89,10 @@ def _covers(excluded: tuple[str, ...], name: str) -> bool:
 
 @lru_cache(maxsize=4)
 def _compiled(excluded: tuple[str, ...]) -> tuple[tuple[re.Pattern[str], ...], frozenset[str]]:
-    """The exclusions as expressions, and the plain paths, of which real files have hundreds.
+    """The exclusions as expressions, and the plain paths that can be of an expert.
 
-    A published expression that is not valid excludes nothing.
+    Real files have hundreds of paths, nearly all of them of other modules. A published
+    expression that is not valid excludes nothing.
     """
     patterns: list[re.Pattern[str]] = []
     paths: set[str] = set()
@@ -94,7 +102,7 @@ def _compiled(excluded: tuple[str, ...]) -> tuple[tuple[re.Pattern[str], ...], f
                 patterns.append(re.compile(pattern[3:]))
         elif "*" in pattern or "?" in pattern:
             patterns.append(re.compile(f"{translate(pattern)}|{translate(pattern + '.*')}"))
-        else:
+        elif all(word in _NAME_PARTS or word.isdecimal() for word in pattern.split(".")):
             paths.add(pattern)
     return tuple(patterns), frozenset(paths)
 

@@ -8,7 +8,7 @@ it is, replaced when it is None, computed by one operation. Anything else is lef
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
@@ -283,7 +283,19 @@ def _constant(node: ast.expr | None) -> Json:
                 value = ast.literal_eval(node)
             except (ValueError, TypeError, RecursionError):
                 return UNKNOWN
-            return list(cast("tuple[Json]", value)) if isinstance(value, tuple) else value
+            return _as_json(value)
+
+
+def _as_json(value: object) -> Json:
+    """The value as a configuration file would hold it; UNKNOWN for what none can hold."""
+    if isinstance(value, tuple | list):
+        items = [_as_json(item) for item in cast("Iterable[object]", value)]
+        return UNKNOWN if UNKNOWN in items else items
+    if isinstance(value, dict):
+        named = {str(k): _as_json(v) for k, v in cast("dict[object, object]", value).items()}
+        return UNKNOWN if UNKNOWN in named.values() else named
+    plain = value is None or isinstance(value, str | int | float)
+    return value if plain else UNKNOWN
 
 
 def _constant_field(keywords: list[ast.keyword]) -> Json:

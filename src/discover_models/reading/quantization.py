@@ -58,6 +58,7 @@ _PREFIXES = ("model.", "model.language_model.", "language_model.model.", "backbo
 _BLOCKS = ("mlp", "block_sparse_moe", "feed_forward", "mixer", "moe", "ffn")
 _NAME_PARTS = {"model", "language_model", "backbone", "layers", *_BLOCKS, "experts", "up_proj"}
 """All that the names of routed experts are made of, but for numbers."""
+_WILD = re.compile(r"[*?]")
 _EXPERTS = re.compile(r"(?:^|\.)layers\.(\d+)\..*(?<!shared_)experts\b")
 
 
@@ -66,7 +67,7 @@ def _experts_by_layer(by_module: tuple[tuple[str, str], ...]) -> Mapping[int, fr
     """How each layer's experts are stored; real files name 20,000 modules."""
     found: dict[int, set[str]] = {}
     for name, kind in by_module:
-        match = _EXPERTS.search(name)
+        match = _EXPERTS.search(name) if "experts" in name else None
         if match is not None:
             found.setdefault(int(match[1]), set()).add(kind)
     return {layer: frozenset(kinds) for layer, kinds in found.items()}
@@ -89,22 +90,35 @@ def _covers(excluded: tuple[str, ...], name: str) -> bool:
 
 @lru_cache(maxsize=4)
 def _compiled(excluded: tuple[str, ...]) -> tuple[tuple[re.Pattern[str], ...], frozenset[str]]:
-    """The exclusions as expressions, and the plain paths that can be of an expert.
+    """The exclusions as expressions, and the plain paths, as far as they can be of an expert.
 
-    Real files have hundreds of paths, nearly all of them of other modules. A published
-    expression that is not valid excludes nothing.
+    Real files have hundreds, nearly all of them of other modules. A published expression that
+    is not valid excludes nothing.
     """
     patterns: list[re.Pattern[str]] = []
+    globs: list[str] = []
     paths: set[str] = set()
     for pattern in excluded:
         if pattern.startswith("re:"):
             with suppress(re.error):
                 patterns.append(re.compile(pattern[3:]))
-        elif "*" in pattern or "?" in pattern:
-            patterns.append(re.compile(f"{translate(pattern)}|{translate(pattern + '.*')}"))
-        elif all(word in _NAME_PARTS or word.isdecimal() for word in pattern.split(".")):
+        elif "[" not in pattern and not all(map(_may_be_of_expert, pattern.split("."))):
+            continue
+        elif _WILD.search(pattern):
+            globs += (translate(pattern), translate(f"{pattern}.*"))
+        else:
             paths.add(pattern)
+    if globs:
+        patterns.append(re.compile("|".join(globs)))
     return tuple(patterns), frozenset(paths)
+
+
+def _may_be_of_expert(part: str) -> bool:
+    """Whether what stands between two dots of a path or glob can be in a routed expert's name."""
+    beginning, *wild = _WILD.split(part, maxsplit=1)
+    if not beginning or beginning.isdecimal():
+        return True
+    return any(name.startswith(beginning) if wild else name == beginning for name in _NAME_PARTS)
 
 
 def read_quantization(
@@ -164,7 +178,12 @@ def _module_kind(value: object) -> str:
     algorithm = cast("dict[str, object]", value).get("quant_algo") if isinstance(
         value, dict
     ) else value  # fmt: skip
-    return _ALGORITHMS.get(str(algorithm).upper(), str(algorithm).lower())
+    return _kind(str(algorithm))
+
+
+@lru_cache
+def _kind(algorithm: str) -> str:
+    return _ALGORITHMS.get(algorithm.upper(), algorithm.lower())
 
 
 def _compressed_tensors(section: Mapping[str, object]) -> str:

@@ -67,6 +67,7 @@ _AT_LEAST_128 = _head_size(
 PREFILL = KernelSpec(
     key="gdn_prefill",
     op_type="gdn",
+    title="gated delta rule, K-last state (prefill)",
     apis=("flashinfer.gdn_prefill.chunk_gated_delta_rule",),
     paths=(
         CodePath(
@@ -82,6 +83,7 @@ PREFILL = KernelSpec(
 DECODE = KernelSpec(
     key="gdn_decode",
     op_type="gdn",
+    title="gated delta rule, K-last state (decode)",
     apis=("flashinfer.gdn_decode.gated_delta_rule_decode_pretranspose",),
     paths=(CodePath("decode", (_AT_LEAST_128,)),),
     dumps=(
@@ -97,6 +99,7 @@ DECODE = KernelSpec(
 MTP = KernelSpec(
     key="gdn_mtp",
     op_type="gdn",
+    title="gated delta rule, K-last state (multi-token prediction)",
     apis=("flashinfer.gdn_decode.gated_delta_rule_mtp",),
     paths=(CodePath("multi-token decode", (_AT_LEAST_128,)),),
     dumps=(
@@ -111,12 +114,6 @@ MTP = KernelSpec(
 )
 
 
-_BESIDE = (
-    Unmapped(what="causal conv1d of linear attention", reason="no definition names it yet"),
-    Unmapped(what="gated RMS norm of linear attention", reason="no definition names it yet"),
-)
-
-
 class GdnFamily:
     """``gdn_{prefill,decode,mtp}_qk{k_heads/tp}_v{v_heads/tp}_d{head}_k_last``."""
 
@@ -128,7 +125,6 @@ class GdnFamily:
     ) -> Iterator[Need | Unmapped]:
         size, name = parallelism.attention_tp, attention_tp_name(parallelism)
         for group, mixer in mixers_of(architecture, GdnAttention):
-            yield from _BESIDE
             if mixer.k_head_dim.value != mixer.v_head_dim.value:
                 yield Unmapped(
                     what="gated delta rule",

@@ -47,6 +47,7 @@ _TRTLLM_GEN = CodePath(name="trtllm-gen and cuDNN kernels", checked=False)
 PAGED_DECODE = KernelSpec(
     key="gqa_paged_decode",
     op_type="gqa_paged",
+    title="grouped-query attention over a paged KV cache (decode)",
     apis=(
         "flashinfer.decode.BatchDecodeWithPagedKVCacheWrapper",
         "flashinfer.decode.trtllm_batch_decode_with_kv_cache",
@@ -60,6 +61,7 @@ PAGED_DECODE = KernelSpec(
 PAGED_PREFILL = KernelSpec(
     key="gqa_paged_prefill_causal",
     op_type="gqa_paged",
+    title="grouped-query attention over a paged KV cache (causal prefill)",
     apis=(
         "flashinfer.prefill.BatchPrefillWithPagedKVCacheWrapper",
         "flashinfer.prefill.trtllm_batch_context_with_kv_cache",
@@ -84,6 +86,7 @@ PAGED_PREFILL = KernelSpec(
 RAGGED_PREFILL = KernelSpec(
     key="gqa_ragged_prefill_causal",
     op_type="gqa_ragged",
+    title="grouped-query attention over ragged K and V (causal prefill)",
     apis=("flashinfer.prefill.BatchPrefillWithRaggedKVCacheWrapper",),
     paths=(CodePath(name="FA2 prefill", limits=(_FA2_HEAD_DIM,)), _TRTLLM_GEN),
     dumps=(
@@ -114,6 +117,8 @@ class GqaPagedFamily:
         self, architecture: Architecture, parallelism: Parallelism
     ) -> Iterator[Need | Unmapped]:
         for group, mixer in mixers_of(architecture, GqaAttention):
+            if mixer.msa is not None:
+                continue
             for spec in self.specs:
                 for size in PAGE_SIZES:
                     page = {"page_size": Dim(value=size, expression=f"page size {size}")}
@@ -130,6 +135,8 @@ class GqaRaggedFamily:
         self, architecture: Architecture, parallelism: Parallelism
     ) -> Iterator[Need | Unmapped]:
         for group, mixer in mixers_of(architecture, GqaAttention):
+            if mixer.msa is not None:
+                continue
             yield _need(RAGGED_PREFILL, "", {}, group, mixer, parallelism)
 
 
@@ -179,4 +186,6 @@ def _notes(mixer: GqaAttention) -> tuple[str, ...]:
         notes.append("attention sinks: a learnt logit per head joins the softmax")
     if mixer.soft_cap:
         notes.append("logits are soft-capped")
+    if mixer.infllm is not None:
+        notes.append(f"inputs of up to {mixer.infllm.dense_len.value} tokens")
     return tuple(notes)

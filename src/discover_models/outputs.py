@@ -8,9 +8,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
 
-from discover_models import manifests
 from discover_models.domain.kernel import Deferred, Inventory
-from discover_models.domain.manifest import from_inventory
 from discover_models.errors import DiscoverError, ManifestError, UsageError
 from discover_models.resolve import manifest_paths
 from discover_models.settings import RunOptions, WantedOutput
@@ -53,15 +51,26 @@ def write_manifests(
     written: list[Inventory] = []
     failed: list[Deferred] = []
     for item in inventories:
-        new = from_inventory(item, now.date())
+        paths = tuple(manifest_paths(item.model_slug, options, date=now.strftime("%Y%m%d")))
         try:
-            for path in manifest_paths(item.model_slug, options, date=now.strftime("%Y%m%d")):
-                manifests.update(path, new, refresh=options.refresh, failed=item.source_errors)
+            if paths:
+                _write_manifest(item, paths, options, now)
         except ManifestError as error:
             failed.append(_unwritten(item, error))
         else:
             written.append(item)
     return tuple(written), tuple(failed)
+
+
+def _write_manifest(
+    item: Inventory, paths: Iterable[Path], options: RunOptions, now: datetime
+) -> None:
+    from discover_models import manifests
+    from discover_models.domain.manifest import from_inventory
+
+    new = from_inventory(item, now.date())
+    for path in paths:
+        manifests.update(path, new, refresh=options.refresh, failed=item.source_errors)
 
 
 def _unwritten(item: Inventory, error: ManifestError) -> Deferred:

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-from discover_models.candidates import discover_new
 from discover_models.discovery import group_variants
 from discover_models.domain.candidate import Discovery, ModelKernels, VariantGroup
 from discover_models.domain.kernel import Deferred, Inventory
@@ -20,6 +19,7 @@ from discover_models.progress import Say
 from discover_models.resolve import KnownModels, known_groups, resolve
 from discover_models.settings import ModelRequest, RunOptions
 from discover_models.slugs import distinct_slugs
+from discover_models.sources.workspace import Workspace
 from discover_models.world import World, open_world, workspace_of
 
 Amend = Callable[[ModelRequest], ModelRequest | None]
@@ -55,13 +55,20 @@ def run(options: RunOptions, say: Say, amend: Amend = _as_it_is) -> RunResult:
     workspace = workspace_of(options, say)
     with workspace.locked():
         world = open_world(workspace, options)
-        discovery = discover_new(workspace, world, options, say) if options.discover else None
+        discovery = _discover(workspace, world, options, say) if options.discover else None
         known = KnownModels(world.cookbook, options.configs, world.hub)
         targets = [resolve(request, known, options) for request in options.models]
         targets += _new_targets(discovery, targets, amend)
         targets = list(dict.fromkeys(targets))
         inventories, deferred = _inventories(targets, world, options, say)
     return RunResult(inventories, deferred, world.origins, _warnings(world), discovery)
+
+
+def _discover(workspace: Workspace, world: World, options: RunOptions, say: Say) -> Discovery:
+    # Other runs don't load what finds new models.
+    from discover_models.candidates import discover_new
+
+    return discover_new(workspace, world, options, say)
 
 
 def _new_targets(

@@ -33,20 +33,19 @@ class Quantization:
 
     whole: str
     """``bf16``, ``fp8_block``, …; ``mixed`` where it depends on the layer."""
-    by_module: tuple[tuple[str, str], ...] = ()
-    """Module name → data type, for mixed checkpoints."""
+    by_layer: Mapping[int, frozenset[str]] | None = None
+    """Data types of each layer's experts, for checkpoints that name them module by module."""
     excluded: tuple[str, ...] = ()
     """Patterns of modules that stay BF16."""
 
     def experts(self, layer: int) -> str:
         """How the routed experts of a layer are stored."""
-        if self.by_module:
-            kinds = _experts_by_layer(self.by_module).get(layer, frozenset[str]())
+        if self.by_layer is not None:
+            kinds = self.by_layer.get(layer, frozenset[str]())
             return next(iter(kinds)) if len(kinds) == 1 else "mixed" if kinds else "bf16"
         if not any(_compiled(self.excluded)):
             return self.whole
-        names = [f"{prefix}layers.{layer}.{block}.experts"
-                 for prefix in _PREFIXES for block in _BLOCKS]  # fmt: skip
+        names = _names(layer)
         if any(_covers(self.excluded, name) for name in names):
             return "bf16"
         if any(_covers(self.excluded, f"{name}.0.up_proj") for name in names):
@@ -62,14 +61,20 @@ _WILD = re.compile(r"[*?]")
 _EXPERTS = re.compile(r"(?:^|\.)layers\.(\d+)\..*(?<!shared_)experts\b")
 
 
-@lru_cache(maxsize=4)
-def _experts_by_layer(by_module: tuple[tuple[str, str], ...]) -> Mapping[int, frozenset[str]]:
+@lru_cache(maxsize=256)
+def _names(layer: int) -> tuple[str, ...]:
+    """The names that the routed experts of a layer may have."""
+    blocks = (f"layers.{layer}.{block}.experts" for block in _BLOCKS)
+    return tuple(f"{prefix}{block}" for block in blocks for prefix in _PREFIXES)
+
+
+def _experts_by_layer(modules: Mapping[str, object]) -> Mapping[int, frozenset[str]]:
     """How each layer's experts are stored; real files name 20,000 modules."""
     found: dict[int, set[str]] = {}
-    for name, kind in by_module:
+    for name, value in modules.items():
         match = _EXPERTS.search(name) if "experts" in name else None
         if match is not None:
-            found.setdefault(int(match[1]), set()).add(kind)
+            found.setdefault(int(match[1]), set()).add(_module_kind(value))
     return {layer: frozenset(kinds) for layer, kinds in found.items()}
 
 
@@ -166,10 +171,8 @@ def _modelopt(section: Mapping[str, object]) -> Quantization:
     algorithm = str(section.get("quant_algo") or "")
     layers = section.get("quantized_layers")
     if isinstance(layers, dict) and layers:
-        named = cast("dict[str, object]", layers)
-        return Quantization(
-            "mixed", tuple((name, _module_kind(value)) for name, value in named.items()), excluded
-        )
+        by_layer = _experts_by_layer(cast("dict[str, object]", layers))
+        return Quantization("mixed", by_layer, excluded)
     known = _ALGORITHMS.get(algorithm.upper())
     return Quantization(known or algorithm.lower() or "unknown", excluded=excluded)
 
@@ -178,12 +181,7 @@ def _module_kind(value: object) -> str:
     algorithm = cast("dict[str, object]", value).get("quant_algo") if isinstance(
         value, dict
     ) else value  # fmt: skip
-    return _kind(str(algorithm))
-
-
-@lru_cache
-def _kind(algorithm: str) -> str:
-    return _ALGORITHMS.get(algorithm.upper(), algorithm.lower())
+    return _ALGORITHMS.get(str(algorithm).upper(), str(algorithm).lower())
 
 
 def _compressed_tensors(section: Mapping[str, object]) -> str:

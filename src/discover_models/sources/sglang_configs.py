@@ -78,8 +78,9 @@ class SglangConfigs:
         version: str,
         transformers: ConfigLookup,
         cache: DiskCache | None = None,
+        contents: Contents | None = None,
     ) -> None:
-        """The classes below `checkout`.
+        """The classes below `checkout`, whose `contents` may be known already.
 
         `version` is how the checkout is named to the reader (``sglang 0.5.23``); `transformers`
         answers for base classes that SGLang imports from there, and is the package's own table
@@ -94,6 +95,7 @@ class SglangConfigs:
         self._checkout = checkout
         self._transformers = transformers
         self._cache = cache
+        self._contents = contents or Contents(checkout)
 
     @property
     def unread(self) -> Mapping[str, str]:
@@ -140,7 +142,7 @@ class SglangConfigs:
         if self._cache is None:
             return self._read()
         files = files_below(self._checkout / CONFIGS, self._checkout, ".py")
-        key = Contents(self._checkout).key(files)
+        key = self._contents.key(files)
         return kept(self._cache, "sglang-configs", key, _Table, self._read)
 
     def _read(self) -> _Table:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from typing import Any
@@ -15,6 +15,7 @@ import requests
 import requests.adapters
 
 import builders
+from discover_models.demand import Downloads
 from discover_models.domain.candidate import (
     Candidate,
     Discovery,
@@ -34,6 +35,7 @@ from discover_models.publish.run import (
     publish,
 )
 from discover_models.render.budget import length
+from emulator.faults import FAULTS
 from emulator.server import FOREVER, Emulator, Fault
 from hosts import BOT, REPOSITORY, FakeTime, MemoryStore, connect
 
@@ -185,6 +187,29 @@ def test_one_changed_model_changes_its_issue_and_the_dashboard(host: Host):
         f"PATCH /repos/octo/bench/issues/{n}" for n in numbers
     ]
     assert "1 ready for workloads" in host.issue("beta").body
+
+
+def test_what_changed_is_said_in_words_and_stays_said(host: Host):
+    host.run()
+    assert "First inventory: <code>alpha</code>" in host.issue("all").body
+    host.now += timedelta(days=1)
+    host.run((THREE[0], model("beta", builders.supported("moe_x")), THREE[2]))
+    for key in ("beta", "all"):
+        assert "FlashInfer has it now" in host.issue(key).body
+    assert "First inventory" not in host.issue("all").body
+    host.now += timedelta(days=7)
+    host.run((THREE[0], model("beta", builders.supported("moe_x")), THREE[2]))
+    assert "FlashInfer has it now" in host.issue("all").body
+
+
+def test_the_dashboard_ranks_what_is_missing_and_downloads_alone_change_nothing(host: Host):
+    asked = Downloads(counts={"sample-org/beta": 1234}, oldest="2026-10-30", newest="2026-10-30")
+    host.run(extras=Extras(downloads=asked))
+    body = host.issue("all").body
+    assert "| kernel | <code>moe_x</code> | 1 | 1 | 1 | 1,234 |" in body
+    more = Downloads(counts={"sample-org/beta": 9999}, oldest="2026-11-06", newest="2026-11-06")
+    assert host.written(lambda: host.run(extras=Extras(downloads=more))) == []
+    assert len(host.written(lambda: host.run((model("beta", builders.supported("moe_x")),)))) == 2
 
 
 def test_models_that_this_run_did_not_look_at_stay(host: Host):
@@ -635,3 +660,25 @@ def test_when_github_dies_at_any_request_the_next_run_completes_the_work(
         emulator.faults([])
         host.run()
         assert final(host) == expected, f"dead {when} request {cut + 1}"
+
+
+@pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
+def test_one_fault_at_any_request_changes_nothing_in_the_end(emulator: Emulator, fault: Fault):
+    """Every request of a run that opens, changes and closes issues, each in turn."""
+    first = (model("beta", builders.missing("moe_x")), model("gamma"))
+    second = (model("alpha"), model("beta", builders.supported("moe_x")), done("gamma"))
+    host = Host(emulator)
+    host.run(first)
+    before = len(emulator.log())
+    host.run(second)
+    requests_made, expected = len(emulator.log()) - before, final(host)
+    for cut in range(requests_made):
+        emulator.reset()
+        host = Host(emulator)
+        host.run(first)
+        emulator.faults([replace(fault, skip=cut)])
+        report = host.run(second)
+        emulator.faults([])
+        assert report.errors == ()
+        assert final(host) == expected, f"request {cut + 1} of {requests_made}"
+        assert host.written(partial(host.run, second)) == []

@@ -15,6 +15,8 @@ from urllib.parse import quote
 
 from pydantic import Field
 
+from discover_models.changes import News, latest
+from discover_models.demand import Ranking
 from discover_models.domain.evidence import Evidence
 from discover_models.domain.frozen import Frozen
 from discover_models.domain.kernel import ClassifiedKernel
@@ -22,6 +24,7 @@ from discover_models.domain.manifest import Manifest, ManifestKernel
 from discover_models.manifests import dump
 from discover_models.merge import NOT_REFRESHED
 from discover_models.render.budget import trim
+from discover_models.render.demand import demand_cells
 from discover_models.render.environment import markdown
 from discover_models.render.escape import plain
 from discover_models.render.from_manifest import inventory_of, kernel_of
@@ -111,6 +114,9 @@ class Dashboard(Frozen):
     """Reasons by source that could not be read."""
     not_looked: dict[str, str] = Field(default_factory=dict)
     """Reasons by place where new models could not be looked for."""
+    news: dict[str, News] = Field(default_factory=dict)
+    """What changed on the last day on which anything did, by slug."""
+    demand: Ranking = Ranking(rows=(), models=0, undecided=0)
     tracked: int = 0
     """New models that the coverage document has already."""
     held_back: tuple[Listed, ...] = ()
@@ -165,11 +171,12 @@ def tracking_body(
     limit: int,
     *,
     deferred: Mapping[str, str] | None = None,
+    news: Mapping[str, News] | None = None,
 ) -> str:
     """The tracking issue of a group in at most `limit` characters, as far as rows allow.
 
     `members` are the manifests of its models, the group's own first; `deferred` says by repository
-    why it could not be looked at when that was tried last.
+    why it could not be looked at when that was tried last, `news` by slug what changed last.
     """
     manifest = united(members)
     inventory = inventory_of(manifest)
@@ -187,6 +194,7 @@ def tracking_body(
             proofs={key: _proofs(kernels) for key, kernels in found.items()},
             requests=requests_of(manifest, page),
             last_change=last_change(manifest),
+            news=_said(members, news or {}),
             changed=[k.definition_name for k in manifest.kernels if _changed_last(k, manifest)],
             not_required=[k.definition_name for k in manifest.kernels if not k.required],
             text=_shown_manifest(members),
@@ -225,9 +233,19 @@ def dashboard_body(dashboard: Dashboard, page: Page, limit: int) -> str:
     text = (
         markdown()
         .get_template("dashboard.md.j2")
-        .render(dashboard=dashboard, lists=lists, explained=_EXPLAINED, opened=_OPENED, page=page)
+        .render(
+            dashboard=dashboard,
+            lists=lists,
+            explained=_EXPLAINED,
+            opened=_OPENED,
+            page=page,
+            first=[slug for slug, item in dashboard.news.items() if item.first],
+            changed={slug: item for slug, item in dashboard.news.items() if not item.first},
+            day=max((item.day for item in dashboard.news.values()), default=""),
+            demand=demand_cells(dashboard.demand),
+        )
     )
-    return trim(text, (*reversed(lists), "models"), limit)
+    return trim(text, (*reversed(lists), "changes", "demand", "models"), limit)
 
 
 def dashboard_facts(dashboard: Dashboard) -> dict[str, Any]:
@@ -247,6 +265,9 @@ def dashboard_facts(dashboard: Dashboard) -> dict[str, Any]:
     }
     totals = [dashboard.totals.get(key, 0) for key in GROUPS]
     facts: dict[str, Any] = {"models": models, "lists": lists, "totals": totals}
+    facts |= {"demand": digest(_demand_fact(dashboard.demand))} if dashboard.demand.rows else {}
+    if dashboard.news:
+        facts["news"] = digest({s: item.model_dump() for s, item in dashboard.news.items()})
     if len(json.dumps(models)) > FACTS_LIMIT:
         facts["models"] = {"all": digest(models)}
     if dashboard.not_refreshed:
@@ -254,6 +275,22 @@ def dashboard_facts(dashboard: Dashboard) -> dict[str, Any]:
     if dashboard.not_looked:
         facts["not_looked"] = sorted(dashboard.not_looked)
     return facts | ({"tracked": dashboard.tracked} if dashboard.tracked else {})
+
+
+def _demand_fact(demand: Ranking) -> list[Any]:
+    """Who is held up by what; downloads change every day and are no fact."""
+    rows = [[r.kernel, r.op_type, r.missing, r.models, r.served_by, r.why] for r in demand.rows]
+    return sorted(rows)
+
+
+def _said(members: Sequence[Manifest], news: Mapping[str, News]) -> dict[str, tuple[str, ...]]:
+    """What changed for any of the members on the last day on which something did."""
+    found = latest({m.model_slug: news.get(m.model_slug) for m in members})
+    said: dict[str, dict[str, None]] = {}
+    for item in found.values():
+        for words, names in item.by_words().items():
+            said.setdefault(words, {}).update(dict.fromkeys(names))
+    return {words: tuple(names) for words, names in said.items()}
 
 
 def counts(manifest: Manifest) -> dict[str, int]:

@@ -62,13 +62,15 @@ def test_any_number_of_shares_gives_the_same_manifests(
 
 # Merging -------------------------------------------------------------------------------------
 
+
+def _manifest(slug: str, day: int, note: str) -> Manifest:
+    return Manifest(model_slug=slug, hf_repo_id=f"org/{slug}", date=f"2026-01-{day:02}",
+                    repo_shas=RepoShas(), kernels=(), notes=(note,))  # fmt: skip
+
+
 manifests = st.builds(
-    lambda slug, day, note: Manifest(
-        model_slug=slug, hf_repo_id=f"org/{slug}", date=f"2026-01-{day:02}",
-        repo_shas=RepoShas(), kernels=(), notes=(note,),
-    ),
-    st.sampled_from("abc"), st.integers(1, 3), st.sampled_from(["one", "two", "three"]),
-)  # fmt: skip
+    _manifest, st.sampled_from("abc"), st.integers(1, 3), st.sampled_from(["one", "two", "three"])
+)
 folders = st.lists(manifests, max_size=4)
 
 

@@ -19,7 +19,7 @@ def sweep(options: RunOptions, folder: Path, count: int) -> dict[str, bytes]:
     for number, part in enumerate(parts, 1):
         part.mkdir(parents=True)
         one = replace(options, shard=Shard(number, count), manifest_dir=part)
-        _, failed = write_manifests(run(one, lambda _: None).inventories, one, NOW)
+        _, failed, _ = write_manifests(run(one, lambda _: None).inventories, one, NOW)
         assert failed == ()
     merge_folders(parts[::-1], folder / "all")
     return {file.name: file.read_bytes() for file in (folder / "all").glob("*.json")}

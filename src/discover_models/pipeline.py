@@ -135,7 +135,8 @@ def _relatives(
 def _connected(repo_ids: Iterable[str], others: Sequence[str]) -> list[str]:
     """Those of the others that are of one model with one of these, or with one that is."""
     found: list[str] = []
-    near, left = list(repo_ids), list(others)
+    near: list[str] = list(repo_ids)
+    left: list[str] = list(others)
     while near and left:
         near = [r for r in left if any(same_model(r, n) for n in near)]
         found += near

@@ -190,7 +190,7 @@ def test_what_the_parser_refuses(run: Run, arguments: tuple[str, ...], said: str
         (b"# only a comment\n", "names no model"),
         (b"demo-org/Demo-8B\none two three\n", "list:2"),
         (b"demo-8b\n", "list:1"),
-        (b"\xff\xfe", "can't be read"),
+        (b"\xff\xfe", "is not UTF-8"),
         (b"a/b demo-org/Demo-8B\n", "'a/b' is no model name"),
         (b"x bad/../id\n", "'bad/../id' is not a Hub repository id"),
     ],

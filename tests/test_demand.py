@@ -75,6 +75,16 @@ def test_kernels_that_are_missing_come_first_and_calls_of_sglang_last() -> None:
     ]
 
 
+def test_what_holds_up_more_groups_comes_first() -> None:
+    few, many = missing("mla_few", "mla_paged"), missing("mla_many", "mla_paged")
+    found = ranking(
+        model("a/one", few, many),
+        model("a/two", many, group="a/two"),
+        *(model(f"a/one-fp{n}", few, group="a/one") for n in (4, 8)),
+    )
+    assert what(found) == [("kernel", "mla_many"), ("kernel", "mla_few")]
+
+
 def test_quantised_copies_are_one_group() -> None:
     base = model("a/base", experts(64), group="a/base")
     copy = model("a/base-fp8", experts(64), group="A/Base")

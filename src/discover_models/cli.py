@@ -395,9 +395,11 @@ def _moment(since: str) -> datetime:
 def _model_list(path: Path) -> tuple[ModelRequest, ...]:
     """The lines ``[slug] ORG/MODEL``; blank lines and comments are skipped."""
     try:
-        lines = path.read_text("utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"--models {path}: can't be read: {error}") from error
+        lines = path.read_text("utf-8-sig").splitlines()
+    except OSError as error:
+        raise UsageError(f"--models {path}: can't be read ({error.strerror})") from error
+    except UnicodeDecodeError as error:
+        raise UsageError(f"--models {path}: is not UTF-8 (byte {error.start})") from error
     requests: list[ModelRequest] = []
     for number, line in enumerate(lines, start=1):
         words = line.partition("#")[0].split()
@@ -408,7 +410,7 @@ def _model_list(path: Path) -> tuple[ModelRequest, ...]:
             requests.append(ModelRequest(slug=slug, hf_repo_id=words[-1]))
     if not requests:
         raise UsageError(f"{path}: names no model")
-    return tuple(requests)
+    return tuple(dict.fromkeys(requests))
 
 
 def _demo(options: RunOptions, wanted: WantedOutput) -> None:

@@ -36,6 +36,8 @@ def check_outputs(options: RunOptions, wanted: WantedOutput, *, several: bool) -
             f"--manifest {options.manifest}: {', '.join(sorted(unknown))} can't be filled in;"
             f" there are {' and '.join(_PLACEHOLDERS)}"
         )
+    if set("{}") & set(_PLACEHOLDER.sub("", options.manifest)):
+        raise UsageError(f"--manifest {options.manifest}: a brace without its other half")
     if options.manifest and "{model_slug}" not in options.manifest and several:
         raise UsageError(
             f"--manifest {options.manifest} is one file for several models: put {{model_slug}}"

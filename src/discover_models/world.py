@@ -65,6 +65,8 @@ class World:
 
 def workspace_of(options: RunOptions, say: Say) -> Workspace:
     """The folder of the repositories; `UsageError` when it is missing offline."""
+    if options.workspace.exists() and not options.workspace.is_dir():
+        raise UsageError(f"--workspace: {options.workspace} is no folder")
     if options.offline and not options.workspace.is_dir():
         raise UsageError(
             f"the workspace {options.workspace} is not there: run without --offline to clone the"

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from action.recorded import RECORDED
 from discover_models.action_inputs import ActionSettings
 from discover_models.action_job import Job, choose_job
 from discover_models.onboarding.command import Command
@@ -83,3 +84,27 @@ def test_an_event_that_says_nothing_does_nothing(event: str, payload: Any) -> No
 @pytest.mark.parametrize("event", ["pull_request", "push", "pull_request_review_comment"])
 def test_events_with_other_names_do_nothing(event: str) -> None:
     assert job(event, pull() | comment()).name == "nothing"
+
+
+@pytest.mark.parametrize(
+    ("name", "action", "wanted"),
+    [
+        ("pull_request opened", "opened", "pull request"),
+        ("pull_request synchronize", "synchronize", "pull request"),
+        ("pull_request opened", "edited", "pull request"),
+        ("pull_request closed", "closed", "nothing"),
+    ],
+)
+def test_recorded_pull_requests(name: str, action: str, wanted: str) -> None:
+    payload = RECORDED[name] | {"action": action}
+    found = job("pull_request_target", payload)
+    assert found.name == wanted
+    assert found.number == (payload["number"] if wanted == "pull request" else 0)
+
+
+def test_a_recorded_comment() -> None:
+    payload = RECORDED["issue_comment created"]
+    assert job("issue_comment", payload).name == "nothing"
+    said = payload["comment"] | {"body": "/discover-models qwen3-8b"}
+    found = job("issue_comment", payload | {"comment": said})
+    assert (found.name, found.comment) == ("comment", said["id"])

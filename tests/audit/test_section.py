@@ -1,5 +1,8 @@
 """The section to paste: in the document's style, and accepted by the audit."""
 
+import re
+from datetime import date
+
 import pytest
 
 import builders
@@ -7,10 +10,12 @@ from audit.miniature import CONFIGS, DATASET, check, dataset
 from discover_models.classify import Sources
 from discover_models.domain.architecture import Unmapped
 from discover_models.domain.kernel import Inventory, Parallelism
+from discover_models.domain.manifest import from_inventory
 from discover_models.domain.model_name import tracked_title
 from discover_models.errors import SourceError
 from discover_models.inventory import build_inventory
 from discover_models.one_model import architecture_of
+from discover_models.render.bodies import Page, tracking_body
 from discover_models.render.coverage import CoverageSection, coverage_section
 from discover_models.sources.config_defaults import ConfigDefaults
 from discover_models.sources.config_file import ConfigFile
@@ -95,3 +100,29 @@ def test_strange_words_of_a_configuration_stay_in_their_cell() -> None:
         ("a/b 'c' (d) (e) ''' ## f", "—"),
     ]
     assert [len(row.architecture.text) > 0 for row in document.summary] == [True]
+
+
+@pytest.mark.parametrize("title", list(CONFIGS))
+def test_the_tracking_issue_holds_it_and_the_audit_accepts_it(title: str) -> None:
+    inventory = inventory_of(title)
+    manifest = from_inventory(inventory, date(2026, 5, 1))
+    page = Page(origins={}, today="2026-05-01")
+    body = tracking_body([manifest], page, 60_000)
+    (found,) = re.findall(r"^```mdx\n(.*?)\n```$", body, re.DOTALL | re.MULTILINE)
+    summary_row, _, section = found.partition("\n\n")
+    made = coverage_section(inventory)
+    assert summary_row == made.summary_row
+    names = re.findall(r"^\| `(\w+)`", section, re.MULTILINE)
+    assert sorted(names) == sorted(re.findall(r"^\| `(\w+)`", made.section, re.MULTILINE))
+    assert names[0].startswith("fused_add_rmsnorm")
+    report, edits, _ = check(f"{HEAD}{summary_row}\n\n---\n\n{section}\n", complete=True)
+    assert (report.findings, report.not_checked, edits) == ((), (), ())
+
+
+def test_a_body_that_is_too_long_leaves_it_out_before_any_kernel() -> None:
+    manifest = from_inventory(inventory_of("Plain 1B"), date(2026, 5, 1))
+    page = Page(origins={}, today="2026-05-01")
+    whole = tracking_body([manifest], page, 60_000)
+    short = tracking_body([manifest], page, len(whole.split("```mdx")[0]) - 200)
+    assert "```mdx" not in short
+    assert all(k.definition_name in short for k in manifest.kernels)

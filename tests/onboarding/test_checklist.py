@@ -117,9 +117,9 @@ def test_the_name() -> None:
     assert verdict(marked("rmsnorm_h512"), "name") == "ok"
     wrong = only(marked("gemm_n3073_k512", "🟡"), "name")
     assert wrong.verdict == "wrong"
-    assert "gemm_n3072_k512" in wrong.text
+    assert "gemm_n3072_k512" in " ".join(wrong.texts)
     unknown = only(marked("rmsnorm_h512", title="Unknown 3B"), "name")
-    assert (unknown.verdict, unknown.text) == ("unknown", "Unknown 3B: no configuration")
+    assert (unknown.verdict, unknown.texts) == ("unknown", ("Unknown 3B: no configuration",))
 
 
 def test_the_size_that_a_row_states_belongs_to_its_name() -> None:
@@ -149,7 +149,7 @@ def test_name_axes_and_op_type_must_agree(text: str, words: str) -> None:
     assert verdict(marked(NEW, pulls=(linked(),)), "axes") == "ok"
     wrong = only(marked(NEW, pulls=(linked(text),)), "axes")
     assert wrong.verdict == "wrong"
-    assert words in wrong.text
+    assert words in " ".join(wrong.texts)
 
 
 def test_a_file_that_is_no_json_is_wrong_and_said_so() -> None:
@@ -157,7 +157,7 @@ def test_a_file_that_is_no_json_is_wrong_and_said_so() -> None:
     for text in ("{", "[]", '{"a":' * 99_999):
         wrong = only(listed(None, None, files={path: text}), "axes")
         assert wrong.verdict == "wrong"
-        assert path in wrong.text
+        assert path in " ".join(wrong.texts)
 
 
 def test_the_op_type_in_the_row() -> None:
@@ -177,7 +177,7 @@ def test_in_the_dataset() -> None:
     assert (coming.verdict, coming.numbers) == ("ok", (7,))
     unread = only(marked(NEW, pulls=(linked(problem="it was not there"),)), "dataset")
     assert unread.verdict == "unknown"
-    assert "it was not there" in unread.text
+    assert "it was not there" in " ".join(unread.texts)
     assert verdict(marked(NEW, "❌", "🟡"), "dataset") == "none"
 
 
@@ -223,7 +223,7 @@ def test_the_count_line_and_the_summary() -> None:
     assert verdict(marked("rmsnorm_h512", count="1 / 1"), "count") == "ok"
     wrong = only(marked("rmsnorm_h512", count="0 / 1"), "count")
     assert wrong.verdict == "wrong"
-    assert "1 / 1" in wrong.text
+    assert "1 / 1" in " ".join(wrong.texts)
     right = summary("Plain 1B", "GQA + Dense", "✅ Fully covered")
     assert verdict(marked("rmsnorm_h512", count="1 / 1", head=right), "count") == "ok"
     late = summary("Plain 1B", "GQA + Dense", "❌ Not covered")
@@ -252,7 +252,7 @@ def test_the_kernel_request() -> None:
         assert verdict(named, "request") == "ok"
     assert verdict(marked(NEW, "🟡", pulls=pull), "request") == "none"
     unsure = only(marked(NEW, "🟡", pulls=pull, support=None), "request")
-    assert (unsure.verdict, unsure.text) == ("unknown", "could not be read")
+    assert (unsure.verdict, unsure.texts) == ("unknown", ("could not be read",))
     assert verdict(marked(NEW, "❌", "🟡", support="fi_missing"), "request") == "none"
     collected = marked("rmsnorm_h512", support="fi_missing")
     assert verdict(collected, "request") == "none"
@@ -290,7 +290,7 @@ def test_a_doubt_is_not_known() -> None:
     other = section([row(name, "🟡")], title="Unknown 3B")
     doubt = only(marked(name, head=other, complete=False), "status")
     assert doubt.verdict == "unknown"
-    assert f"{name} is ✅ here and 🟡 in line" in doubt.text
+    assert f"{name} is ✅ here and 🟡 in line" in " ".join(doubt.texts)
 
 
 @pytest.mark.parametrize("name", list(DATASET))

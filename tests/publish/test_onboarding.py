@@ -13,6 +13,7 @@ import pytest
 from markdown_it import MarkdownIt
 
 from action.fake_runner import FakeRunner
+from action.recorded import RECORDED
 from discover_models import demo
 from discover_models.action import run_action
 from discover_models.publish import markers
@@ -72,24 +73,23 @@ class Host:
         return run_action(environment, self.log.append, self.time.timing())
 
     def pull(self, number: int, action: str = "opened", login: str = "octo", **inputs: str) -> int:
-        """What GitHub tells of a pull request, shortened."""
-        user = {"login": login, "type": "User"}
-        payload = {
-            "action": action,
-            "number": number,
-            "pull_request": {"number": number, "user": user, "title": "$(id)"},
-            "repository": {"full_name": REPOSITORY},
-        }
-        return self.run("pull_request_target", payload, **inputs)
+        """A recorded event, with this pull request and author in it."""
+        name = f"pull_request {action}"
+        payload = RECORDED.get(name, RECORDED["pull_request opened"])
+        pull = payload["pull_request"]
+        user = pull["user"] | {"login": login}
+        told = pull | {"number": number, "user": user, "title": "$(id)"}
+        event = payload | {"action": action, "number": number, "pull_request": told}
+        return self.run("pull_request_target", event, **inputs)
 
     def say(self, number: int, body: str, association: str = "MEMBER", comment: int = 99) -> int:
-        said = {"id": comment, "body": body, "author_association": association}
-        payload = {
-            "action": "created",
-            "issue": {"number": number},
-            "comment": {**said, "user": {"login": "maintainer", "type": "User"}},
+        payload = RECORDED["issue_comment created"]
+        more = {"id": comment, "body": body, "author_association": association}
+        event = payload | {
+            "issue": payload["issue"] | {"number": number},
+            "comment": payload["comment"] | more,
         }
-        return self.run("issue_comment", payload)
+        return self.run("issue_comment", event)
 
     def comments(self, number: int) -> tuple[PostedComment, ...]:
         with closing(self._github()) as github:

@@ -332,3 +332,15 @@ def test_layer_norms_of_q_and_k_are_named(fields: dict[str, Any], norm: str) -> 
     assert mixer.qk_norm == norm
     names = {k.definition_name for k in requirements(architecture, (Parallelism(),)).kernels}
     assert ("layernorm_h16" in names) is (norm == "layernorm")
+
+
+def test_zeroes_of_an_attention_that_is_not_used_are_no_sizes() -> None:
+    """DeepSeek-OCR: `use_mla` false, the sizes of latent attention 0, no head dimension."""
+    zeroes = {"qk_nope_head_dim": 0, "qk_rope_head_dim": 0, "v_head_dim": 0, "head_dim": 0,
+              "kv_lora_rank": None, "use_mla": False}  # fmt: skip
+    mixer = read(model_type="deepseek_v2", **zeroes).groups[0].mixer
+
+    assert isinstance(mixer, GqaAttention)
+    assert (mixer.head_dim.value, mixer.v_head_dim.value) == (16, 16)
+    assert mixer.rope is not None
+    assert mixer.rope.style == "neox"

@@ -136,3 +136,26 @@ def test_hf_quant_config_is_read_where_the_configuration_says_nothing() -> None:
 
 def test_four_bit_experts_in_an_fp8_checkpoint() -> None:
     assert experts(FP8, expert_dtype="fp4") == "mxfp4"
+
+
+@pytest.mark.parametrize(
+    ("weight", "layers", "kind"),
+    [
+        ({"dtype": "fp4", "qscheme": "per_group", "group_size": 32}, {}, "mxfp4"),
+        ({"dtype": "fp8_e4m3", "qscheme": "per_tensor"}, {}, "fp8_per_tensor"),
+        ({"dtype": "fp8_e4m3", "qscheme": "per_channel"}, {}, "fp8_per_channel"),
+        ({"dtype": "int4", "qscheme": "per_group", "group_size": 128}, {}, "quark"),
+        ({"dtype": "fp4", "qscheme": "per_group", "group_size": 32}, {"*.mlp.*": {}}, "mixed"),
+    ],
+)
+def test_quark(weight: dict[str, object], layers: dict[str, object], kind: str) -> None:
+    section = {
+        "quant_method": "quark",
+        "global_quant_config": {"weight": weight},
+        "layer_quant_config": layers,
+        "exclude": ["model.layers.3.mlp.experts"],
+    }
+    found = read_quantization({"quantization_config": section}, {}, None)
+
+    assert found.whole == kind
+    assert found.experts(3) == "bf16"

@@ -44,8 +44,8 @@ class Check(Frozen):
 
     key: Key
     verdict: Verdict
-    text: str = ""
-    """What is wrong, or why it is not known."""
+    texts: tuple[str, ...] = ()
+    """What is wrong, or why it is not known; sentences without the definition's name."""
     numbers: tuple[int, ...] = ()
     """Pull requests of the dataset that are meant."""
 
@@ -262,14 +262,14 @@ class _Checker:
         lines = {r.row.line for r in claim.rows}
         wrong = _on(alone.findings, lines, _NAME_RULES)
         if wrong:
-            return Check(key="name", verdict="wrong", text=_sentence(f.message for f in wrong))
+            return Check(key="name", verdict="wrong", texts=_unique(f.message for f in wrong))
         open_questions = [
             f"{item.title}: {item.reason.removeprefix('name: ')}"
             for item in alone.not_checked
             if item.line in lines and item.reason.startswith("name: ")
         ]
         if open_questions:
-            return Check(key="name", verdict="unknown", text=_sentence(open_questions))
+            return Check(key="name", verdict="unknown", texts=_unique(open_questions))
         return Check(key="name", verdict="ok")
 
     def _name_of_file(self, claim: Claim, titles: tuple[str, ...]) -> Check:
@@ -283,23 +283,25 @@ class _Checker:
             text = "; ".join(f"{t}: {self.ground.known.without.get(t, '')}" for t in titles)
         else:
             text = "no row of the document names it, and its tags name no model of the document"
-        return Check(key="name", verdict="unknown", text=text)
+        return Check(key="name", verdict="unknown", texts=(text,))
 
     def _axes(self, claim: Claim, titles: tuple[str, ...]) -> Check:
         _, with_all = self._reports
         said = [f.message for f in _on(with_all.findings, _lines(claim), {"op_type"})]
         broken = self._broken(claim)
         if broken or said:
-            return Check(key="axes", verdict="wrong", text=_sentence([*broken, *said]))
+            return Check(key="axes", verdict="wrong", texts=_unique([*broken, *said]))
         found = self._found(claim.name)
         if found is None:
             return Check(key="axes", verdict="none")
         kernel = self._kernel(claim, titles)
         problems = list(_contradictions(claim, found.definition, kernel))
         if problems:
-            return Check(key="axes", verdict="wrong", text=_sentence(problems))
+            return Check(key="axes", verdict="wrong", texts=_unique(problems))
         if kernel is None:
-            return Check(key="axes", verdict="unknown", text="no formula says what its axes are")
+            return Check(
+                key="axes", verdict="unknown", texts=("no formula says what its axes are",)
+            )
         return Check(key="axes", verdict="ok")
 
     def _broken(self, claim: Claim) -> list[str]:
@@ -319,10 +321,10 @@ class _Checker:
         if not claim.file and not _present(claim):
             return Check(key="dataset", verdict="none")
         if self._unread:
-            return Check(key="dataset", verdict="unknown", text=self._unread)
+            return Check(key="dataset", verdict="unknown", texts=(self._unread,))
         text = "the dataset does not have it"
         text += ", it is only in this change" if claim.file else ""
-        return Check(key="dataset", verdict="wrong", text=text)
+        return Check(key="dataset", verdict="wrong", texts=(text,))
 
     def _workloads(self, claim: Claim) -> Check:
         signs = {r.row.sign for r in claim.rows}
@@ -332,31 +334,41 @@ class _Checker:
         if "✅" not in signs:
             return Check(key="workloads", verdict="none")
         if self._unread:
-            return Check(key="workloads", verdict="unknown", text=self._unread)
+            return Check(key="workloads", verdict="unknown", texts=(self._unread,))
         if not self.ground.known.complete:
             text = "none in the dataset at hand, which need not be complete"
-            return Check(key="workloads", verdict="unknown", text=text)
+            return Check(key="workloads", verdict="unknown", texts=(text,))
         where = (
             "the dataset and the linked pull request have" if self._linked else "the dataset has"
         )
-        return Check(key="workloads", verdict="wrong", text=f"{where} none")
+        return Check(key="workloads", verdict="wrong", texts=(f"{where} none",))
 
     def _status(self, claim: Claim) -> Check:
         if not claim.rows:
             return Check(key="status", verdict="none")
         _, with_all = self._reports
         found = _on(with_all.findings, _lines(claim), _STATUS_RULES)
-        wrong = [f.message for f in found if f.level == "mistake"]
+        wrong = [f for f in found if f.level == "mistake"]
         if wrong and self._unread and _present(claim):
-            return Check(key="status", verdict="unknown", text=self._unread)
+            return Check(key="status", verdict="unknown", texts=(self._unread,))
         if wrong:
-            return Check(key="status", verdict="wrong", text=_sentence(wrong))
+            why = self._why(claim.name)
+            texts = _unique(f"{f.title}: {why}, so it is {f.right}" for f in wrong)
+            return Check(key="status", verdict="wrong", texts=texts)
         if found:
-            text = _sentence(f.message for f in found)
-            return Check(key="status", verdict="unknown", text=text)
+            texts = _unique(f"{f.title}: {f.message}" for f in found)
+            return Check(key="status", verdict="unknown", texts=texts)
         if self._kernel_is_wrong(claim):
             return Check(key="status", verdict="none")
         return Check(key="status", verdict="ok")
+
+    def _why(self, name: str) -> str:
+        """What is there, in words."""
+        definition = self._overlay.find(name)
+        if definition is None:
+            return "there is no such definition"
+        collected = "and" if definition.has_workloads else "but no"
+        return f"the definition is there, {collected} workloads"
 
     def _kernel_is_wrong(self, claim: Claim) -> bool:
         alone, _ = self._reports
@@ -366,9 +378,9 @@ class _Checker:
         """The count lines of the tables that the rows are in, and the Summary's rows."""
         _, with_all = self._reports
         blocks = list(dict.fromkeys(r.block for r in claim.rows if r.changed))
-        wrong = [f.message for block in blocks for f in _counted(with_all, block)]
+        wrong = [f"{f.title}: {f.message}" for block in blocks for f in _counted(with_all, block)]
         if wrong:
-            return Check(key="count", verdict="wrong", text=_sentence(wrong))
+            return Check(key="count", verdict="wrong", texts=_unique(wrong))
         return Check(key="count", verdict="ok" if any(b.counts for b in blocks) else "none")
 
     @property
@@ -382,15 +394,15 @@ class _Checker:
         if having:
             return Check(key="link", verdict="ok", numbers=having)
         if self._unread:
-            return Check(key="link", verdict="unknown", text=self._unread)
+            return Check(key="link", verdict="unknown", texts=(self._unread,))
         if self.ground.known.dataset.find(claim.name) is not None:
             return Check(key="link", verdict="none")
         if self._linked:
             text = "the linked pull request of the dataset does not have it"
             numbers = tuple(pull.number for pull in self.ground.linked)
-            return Check(key="link", verdict="wrong", text=text, numbers=numbers)
+            return Check(key="link", verdict="wrong", texts=(text,), numbers=numbers)
         text = "no pull request of the dataset is linked"
-        return Check(key="link", verdict="wrong", text=text)
+        return Check(key="link", verdict="wrong", texts=(text,))
 
     def _request(self, claim: Claim, titles: tuple[str, ...]) -> Check:
         """A kernel that FlashInfer lacks needs a request, and it is linked."""
@@ -400,19 +412,21 @@ class _Checker:
         if kernel is None or not asked or (found is not None and found.has_workloads):
             return Check(key="request", verdict="none")
         if self.ground.support is None:
-            return Check(key="request", verdict="unknown", text="FlashInfer could not be looked at")
+            return Check(
+                key="request", verdict="unknown", texts=("FlashInfer could not be looked at",)
+            )
         support = self.ground.support(kernel)
         if support.fi_status == "fi_supported":
             return Check(key="request", verdict="none")
         if support.fi_status is None:
             text = next(iter(support.notes), "FlashInfer could not be looked at")
-            return Check(key="request", verdict="unknown", text=text)
+            return Check(key="request", verdict="unknown", texts=(text,))
         numbers = requests_linked(self.change.body)
         named = {kernel.spec, kernel.op_type} & set(self.ground.known_requests)
         if numbers or named:
             return Check(key="request", verdict="ok")
         text = "FlashInfer lacks the kernel, and no kernel request is linked"
-        return Check(key="request", verdict="wrong", text=text)
+        return Check(key="request", verdict="wrong", texts=(text,))
 
 
 def _lines(claim: Claim) -> set[int]:
@@ -456,5 +470,5 @@ def _contradictions(
                 yield f"its axis {name} is {value}, and its name says {axis.value}"
 
 
-def _sentence(parts: Iterable[str]) -> str:
-    return "; ".join(dict.fromkeys(parts))
+def _unique(parts: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(parts))

@@ -13,7 +13,7 @@ from discover_models.reading.fields import Defaults, Fields
 from discover_models.reading.layers import LayerPlan, count_layers, plan_layers
 from discover_models.reading.mistral_params import read_params
 from discover_models.reading.quantization import Quantization, read_quantization
-from discover_models.reading.traits import TRAITS, Traits
+from discover_models.reading.traits import Traits, traits_of
 
 MAX_LAYERS = 10_000
 """No published model comes near; more is a malformed file."""
@@ -38,7 +38,8 @@ def read_architecture(
     prefix = f"{decoder.path}." if decoder.path else ""
     fields = Fields(decoder.values, prefix, defaults)
     quantization = read_quantization(config, decoder.values, hf_quant_config)
-    return _architecture(decoder, fields, TRAITS.get(decoder.model_type), quantization)
+    traits = traits_of(decoder.model_type, latent=fields.flag("use_mla"))
+    return _architecture(decoder, fields, traits, quantization)
 
 
 def read_mistral_architecture(params: Mapping[str, object]) -> Architecture:

@@ -119,7 +119,7 @@ def _gqa(fields: Fields, traits: Traits | None, plan: MixerPlan, layer: int) -> 
         q_heads=q_heads,
         kv_heads=fields.maybe_dim(*own.kv_heads) or _kv_heads(fields, q_heads, layer),
         head_dim=head_dim,
-        v_head_dim=fields.maybe_dim(*v_names) or head_dim,
+        v_head_dim=_v_head_dim(fields, v_names) or head_dim,
         rope=rope,
         rope_undecided=undecided,
         qk_norm=_qk_norm(fields, traits, plan),
@@ -202,12 +202,18 @@ def _kv_heads(fields: Fields, q_heads: Dim, layer: int) -> Dim:
     return fields.dim(*KV_HEADS)
 
 
+def _v_head_dim(fields: Fields, names: tuple[str, ...]) -> Dim | None:
+    found = fields.maybe_dim(*names)
+    return None if found is None or found.value == 0 else found
+
+
 def _head_dim(fields: Fields, q_heads: Dim, layer: int) -> Dim:
     """The explicit size, else the class's own rule hidden/heads where the class is known."""
     found = fields.layer_dim(layer, *HEAD_DIM)
-    if found is not None:
+    if found is not None and found.value != 0:
         return found
-    if fields.class_leaves_open(*HEAD_DIM):
+    # DeepSeek-OCR has 0 in the fields of the latent attention that it doesn't use.
+    if found is not None or fields.class_leaves_open(*HEAD_DIM):
         return fields.dim(*HIDDEN) // q_heads
     return fields.dim(*HEAD_DIM)
 

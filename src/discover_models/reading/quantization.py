@@ -149,7 +149,7 @@ def _section(section: Mapping[str, object], text: Mapping[str, object]) -> Quant
         return _section(cast("dict[str, object]", nested), text)
     method = str(section.get("quant_method", "")).lower()
     excluded = _words(section, "modules_to_not_convert", "ignore", "exclude_modules",
-                      "ignored_layers")  # fmt: skip
+                      "ignored_layers", "exclude")  # fmt: skip
     if "quant_algo" in section or method.startswith("modelopt"):
         return _modelopt(section)
     if text.get("expert_dtype") == "fp4":
@@ -157,6 +157,8 @@ def _section(section: Mapping[str, object], text: Mapping[str, object]) -> Quant
     if method == "fp8":
         blocks = section.get("weight_block_size")
         return Quantization("fp8_block" if blocks else "fp8_per_tensor", excluded=excluded)
+    if method == "quark":
+        return Quantization(_quark(section), excluded=excluded)
     if method == "fbgemm_fp8":
         return Quantization("fp8_per_channel", excluded=excluded)
     if method in ("compressed-tensors", "compressed_tensors"):
@@ -164,6 +166,25 @@ def _section(section: Mapping[str, object], text: Mapping[str, object]) -> Quant
     if method in ("awq", "gptq", "gptq_marlin", "awq_marlin", "auto-round", "auto_round"):
         return Quantization(f"int{section.get('bits') or 4}", excluded=excluded)
     return Quantization(method or "unknown", excluded=excluded)
+
+
+def _quark(section: Mapping[str, object]) -> str:
+    """AMD Quark: the weights' element type and the shape of their scales."""
+    whole = _inner(section, "global_quant_config")
+    if _inner(section, "layer_quant_config"):
+        return "mixed"
+    weight = _inner(whole, "weight")
+    kind, scales = str(weight.get("dtype")), weight.get("qscheme")
+    if kind == "fp4" and (scales, weight.get("group_size")) == ("per_group", 32):
+        return "mxfp4"
+    if kind == "fp8_e4m3":
+        return {"per_tensor": "fp8_per_tensor"}.get(str(scales), f"fp8_{scales}")
+    return "quark"
+
+
+def _inner(section: Mapping[str, object], key: str) -> Mapping[str, object]:
+    value = section.get(key)
+    return cast("dict[str, object]", value) if isinstance(value, dict) else {}
 
 
 def _modelopt(section: Mapping[str, object]) -> Quantization:

@@ -68,6 +68,7 @@ _COHERE = Traits(
     qk_norm_flag="use_qk_norm",
 )
 _MLA = Traits(source="deepseek_v2.py", rope="gptj", fused_a_proj=True)
+_WITHOUT_MLA = Traits(source="deepseek.py", softmax_scores=True)
 
 TRAITS: dict[str, Traits] = {
     "llama": Traits(source="llama.py"),
@@ -230,9 +231,20 @@ TRAITS: dict[str, Traits] = {
         gated=False,
         routing="ds_routing",
     ),
+    "deepseek": _WITHOUT_MLA,
     "deepseek_v2": _MLA,
     "deepseek_v3": _MLA,
     "deepseek_v32": _MLA,
     "kimi_k2": _MLA,
     "glm_moe_dsa": _MLA,
 }
+
+
+def traits_of(model_type: str, *, latent: bool | None = None) -> Traits | None:
+    """What the class of a model type decides; None for a type that is not listed.
+
+    `latent` is `use_mla`: without it SGLang makes another class of the same configuration
+    (sglang python/sglang/srt/models/deepseek_ocr.py:1428).
+    """
+    found = TRAITS.get(model_type)
+    return _WITHOUT_MLA if found is _MLA and latent is False else found

@@ -24,6 +24,7 @@ from discover_models.domain.manifest import Manifest, ManifestKernel
 from discover_models.manifests import dump
 from discover_models.merge import NOT_REFRESHED
 from discover_models.render.budget import trim
+from discover_models.render.coverage import coverage_section
 from discover_models.render.demand import demand_cells
 from discover_models.render.environment import markdown
 from discover_models.render.escape import plain
@@ -40,6 +41,7 @@ MANIFEST_LIMIT = 20_000
 _IMPORTANCE: tuple[GroupKey, ...] = ("existing", "ready", "undecided", "sgl_missing", "fi_missing")
 _TRACKING_ORDER = (
     "manifest",
+    "section",
     *(f"evidence {key}" for key in _IMPORTANCE),
     *_IMPORTANCE,
     "unmapped",
@@ -198,6 +200,7 @@ def tracking_body(
             changed=[k.definition_name for k in manifest.kernels if _changed_last(k, manifest)],
             not_required=[k.definition_name for k in manifest.kernels if not k.required],
             text=_shown_manifest(members),
+            pasted=_pasted(members[0]),
             origins=page.origins,
             page=page,
             deferred=deferred or {},
@@ -385,16 +388,22 @@ def _proofs(kernels: Iterable[ClassifiedKernel]) -> tuple[_Proof, ...]:
     return tuple(_Proof(tuple(kernels), *proof) for proof, kernels in shared.items())
 
 
+def _pasted(manifest: Manifest) -> str:
+    """What to paste into the coverage document for the group's own model, as a code block."""
+    made = coverage_section(inventory_of(manifest))
+    return _fenced(f"{made.summary_row}\n\n{made.section}", "mdx")
+
+
 def _shown_manifest(members: Sequence[Manifest]) -> str:
     """The manifest of a single model as a code block if it is short; else empty."""
     if len(members) > 1:
         return ""
     text = dump(members[0]).decode("utf-8", errors="replace").replace("<", "\\u003c")
-    return _fenced(text) if len(text) <= MANIFEST_LIMIT else ""
+    return _fenced(text, "json") if len(text) <= MANIFEST_LIMIT else ""
 
 
-def _fenced(text: str) -> str:
+def _fenced(text: str, language: str) -> str:
     """The text as a code block that none of its lines can end."""
     longest = max((len(ticks) for ticks in re.findall(r"`+", text)), default=0)
     fence = "`" * max(3, longest + 1)
-    return f"{fence}json\n{text.rstrip()}\n{fence}"
+    return f"{fence}{language}\n{text.rstrip()}\n{fence}"

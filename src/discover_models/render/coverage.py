@@ -5,11 +5,13 @@ import re
 from discover_models.audit.document import PRESENT
 from discover_models.domain.frozen import Frozen
 from discover_models.domain.kernel import ClassifiedKernel, Inventory, Parallelism
+from discover_models.ops import SPECS
 from discover_models.render.environment import text
 
 _OUTSIDE_CELLS = str.maketrans({"|": "/", "`": "'", "{": "(", "}": ")", "<": "(", ">": ")"})
 """Characters that end a table cell, a fence around the section, or start MDX code."""
 _EXPERTS = "moe"
+_ORDER = {op: at for at, op in enumerate(dict.fromkeys(spec.op_type for spec in SPECS.values()))}
 
 
 class CoverageRow(Frozen):
@@ -36,7 +38,7 @@ def coverage_section(inventory: Inventory) -> CoverageSection:
     Definitions without workloads are 🟡, also where the dataset at hand may lack workloads that
     were collected.
     """
-    rows = [_row(kernel) for kernel in inventory.kernels]
+    rows = [_row(kernel) for kernel in sorted(inventory.kernels, key=_family)]
     unmapped = [
         CoverageRow(name="", what=_cell(item.what), op="unmapped", status="—")
         for item in inventory.unmapped
@@ -61,9 +63,14 @@ def coverage_section(inventory: Inventory) -> CoverageSection:
     return CoverageSection(title=title, summary_row=summary_row, section=section)
 
 
+def _family(kernel: ClassifiedKernel) -> int:
+    """Where the families' order, which is the document's, has the kernel's op type."""
+    return _ORDER.get(kernel.required.op_type, len(_ORDER))
+
+
 def _row(kernel: ClassifiedKernel) -> CoverageRow:
-    name = kernel.matched_name or kernel.required.definition_name
-    op = kernel.required.op_type + _sizes(kernel)
+    name = _cell(kernel.matched_name or kernel.required.definition_name)
+    op = _cell(kernel.required.op_type) + _sizes(kernel)
     if kernel.phase1_status == "new":
         return CoverageRow(name=name, what="", op=op, status="❌")
     return CoverageRow(name=name, what="", op=op, status="✅" if kernel.workloads else "🟡")
@@ -84,7 +91,7 @@ def _served(parallelism: tuple[Parallelism, ...]) -> str:
 
 
 def _title(repo_id: str) -> str:
-    return repo_id.rpartition("/")[2].replace("-", " ").replace("_", " ")
+    return _cell(repo_id.rpartition("/")[2].replace("-", " ").replace("_", " "))
 
 
 def _architecture(summary: str) -> str:

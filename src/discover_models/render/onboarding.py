@@ -68,7 +68,7 @@ def onboarding_facts(checked: Checked) -> dict[str, Any]:
     """What the comment says, without commits and dates; names of strangers only as digests."""
     found = checked.checklist
     rows = [
-        [row.name, row.titles, row.claimed, [[c.verdict, c.text, c.numbers] for c in row.checks]]
+        [row.name, row.titles, row.claimed, [[c.verdict, c.texts, c.numbers] for c in row.checks]]
         for row in found.rows
     ]
     inventories = [
@@ -88,5 +88,6 @@ def problems(found: Checklist) -> tuple[Problem, ...]:
     for verdict in ("wrong", "unknown"):
         for row in found.rows:
             for check in row.of(verdict):
-                shared.setdefault((check.key, verdict, check.text), []).append(row.name)
+                for text in check.texts:
+                    shared.setdefault((check.key, verdict, text), []).append(row.name)
     return tuple(Problem(*what, tuple(names)) for what, names in shared.items())

@@ -571,3 +571,40 @@ def test_gemm_without_the_linear_layer_is_open(judge: Judge) -> None:
     found = judge(GEMM)
     assert (found.fi_status, found.sgl_status) == ("fi_supported", None)
     assert any("sgl_status undecided" in note for note in found.notes)
+
+
+# Kernels that no API implemented ----------------------------------------------------------------
+
+CONV = need("causal_conv1d_decode", "causal_conv1d_decode_c64_w4", channels=64, width=4)
+
+
+def test_missing_where_nothing_sounds_like_it(judge: Judge) -> None:
+    found = judge(CONV, {SAMPLING: TRACED.format(name="top_p_sampling_from_probs")})
+    assert verdicts(found) == ("new", "fi_missing", None, "n/a")
+    searched = [e for e in found.evidence if e.repository == "flashinfer"]
+    assert [(e.looked_for, e.found) for e in searched] == [
+        ("an API whose name contains conv1d", False),
+        ("an API whose name contains short_conv", False),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "counts"),
+    [
+        ("flashinfer/flashinfer/conv.py", PLAIN.format(name="causal_conv1d_fn"), True),
+        ("flashinfer/flashinfer/conv.py", TRACED.format(name="causal_conv1d_fn"), True),
+        ("flashinfer/flashinfer/conv.py", "def causal_conv1d_fn(x): ...\n", False),
+        ("flashinfer/flashinfer/experimental/conv.py", PLAIN.format(name="conv1d"), False),
+        ("flashinfer/flashinfer/trace/conv.py", PLAIN.format(name="conv1d"), False),
+    ],
+)
+def test_an_api_that_sounds_like_it_is_for_a_person_to_look_at(
+    judge: Judge, path: str, text: str, counts: bool
+) -> None:
+    found = judge(CONV, {path: text})
+    assert found.fi_status == (None if counts else "fi_missing")
+    if counts:
+        assert any("causal_conv1d_fn" in note for note in found.notes)
+        assert [e.line for e in found.evidence if e.repository == "flashinfer"] == [
+            text.splitlines().index("def causal_conv1d_fn(x): ...") + 1
+        ]

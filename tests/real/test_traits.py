@@ -27,6 +27,8 @@ INHERITED = {
     "qwen3_5.py": ("qwen2_moe.py",),
     "qwen3_next.py": ("qwen2_moe.py",),
     "gemma4_causal.py": ("gemma3_causal.py",),
+    "deepseek_v4.py": ("deepseek_v2.py",),
+    "kimi_k3.py": ("deepseek_v2.py",),
 }
 """Files that take parts of their layers from others."""
 UNNAMED_GATE = {"dbrx.py"}
@@ -57,6 +59,8 @@ def test_norms(model_type: str, workspace: Path) -> None:
     rms = traits.qk_norm in ("per_head", "full")
     assert bool(QK_NORM.search(source)) == rms or model_type in {
         "minicpm",  # its lightning attention has one
+        "minicpm_sala",  # likewise
+        "deepseek_v4",  # norms that belong to its attention's kind
         "minimax_m2",  # RMSNormTP
     }
 

@@ -58,13 +58,14 @@ class GemmFamily:
         yield from _hyper_connections(architecture)
 
 
-def _need(linear: Linear, layers: tuple[int, ...]) -> Need:
+def _need(linear: Linear, layers: tuple[int, ...], notes: tuple[str, ...] = ()) -> Need:
     return Need(
         spec=GEMM,
         name="gemm_n{N}_k{K}",
         axes={"N": linear.n, "K": linear.k},
         used_for=linear.name,
         layers=layers,
+        notes=notes,
         evidence=linear.evidence,
     )
 
@@ -78,11 +79,12 @@ def _hyper_connections(architecture: Architecture) -> Iterator[Need]:
     if streams is None:
         return
     mix = Linear(name="hyper-connection mix", n=(streams + 2) * streams, k=streams * hidden)
+    notes = ("a bare FP32 weight: SGLang multiplies by it in kernels of its own",)
     last: tuple[int, ...] = ()
     for group in architecture.groups:
-        yield _need(mix, group.layers)
+        yield _need(mix, group.layers, notes)
         last = max(last, group.layers[-1:])
-    yield _need(Linear(name="hyper-connection head", n=streams, k=streams * hidden), last)
+    yield _need(Linear(name="hyper-connection head", n=streams, k=streams * hidden), last, notes)
 
 
 def _undecided(group: LayerGroup) -> Iterator[Unmapped]:
@@ -195,22 +197,24 @@ def _dsv4_linears(mixer: Dsv4Attention, hidden: Dim) -> Iterator[Linear]:
     yield Linear(name="wo_b", n=hidden, k=mixer.o_groups * mixer.o_lora_rank)
     if mixer.compress_ratio is None:
         return
-    yield Linear(name="compressor wkv_gate", n=_compressed(mixer, mixer.head_dim), k=hidden)
+    ratio = mixer.compress_ratio
+    yield Linear(name="compressor wkv_gate", n=_compressed(ratio, mixer.head_dim), k=hidden)
     if mixer.indexer is not None:
         indexer = mixer.indexer
-        n = _compressed(mixer, indexer.head_dim)
+        n = _compressed(ratio, indexer.head_dim)
         yield Linear(name="indexer compressor wkv_gate", n=n, k=hidden)
         yield Linear(name="indexer wq_b", n=indexer.heads * indexer.head_dim, k=mixer.q_lora_rank)
         yield Linear(name="indexer weights_proj", n=indexer.heads, k=hidden)
 
 
-def _compressed(mixer: Dsv4Attention, width: Dim) -> Dim:
+def _compressed(ratio: Dim, width: Dim) -> Dim:
     """Keys and their gates; windows overlap at ratio 4, which doubles both.
 
     Source: sglang python/sglang/srt/layers/attention/dsv4/compressor.py (``overlap``).
     """
-    overlaps = mixer.compress_ratio is not None and mixer.compress_ratio.value == 4
-    return 4 * width if overlaps else 2 * width
+    if not ratio.known:
+        return ratio * width
+    return 4 * width if ratio.value == 4 else 2 * width
 
 
 def _kda_linears(mixer: KdaAttention, hidden: Dim) -> Iterator[Linear]:

@@ -76,6 +76,12 @@ FP8_PER_TENSOR = KernelSpec(
     title="per-tensor FP8 mixture of experts",
     apis=("flashinfer.fused_moe.trtllm_fp8_per_tensor_scale_moe",),
 )
+FP8_PER_TENSOR_ROUTED = KernelSpec(
+    key="trtllm_fp8_per_tensor_scale_routed_moe",
+    op_type="moe",
+    title="per-tensor FP8 mixture of experts, routed beforehand",
+    apis=("flashinfer.fused_moe.trtllm_fp8_per_tensor_scale_routed_moe",),
+)
 MXINT4 = KernelSpec(
     key="trtllm_mxint4_block_scale_moe",
     op_type="moe",
@@ -145,6 +151,11 @@ _BY_QUANTIZATION = {
     "nvfp4": (FP4_BLOCK_SCALE, FP4_BLOCK_SCALE_ROUTED),
     "fp8_per_tensor": (FP8_PER_TENSOR,),
 }
+_ROUTED_BEFOREHAND = {
+    "nvfp4": (FP4_BLOCK_SCALE_ROUTED,),
+    "fp8_per_tensor": (FP8_PER_TENSOR_ROUTED,),
+}
+"""The same for a routing that the kernel does not know."""
 
 
 class MoeFamily:
@@ -160,6 +171,7 @@ class MoeFamily:
         *MXFP4.values(),
         MXFP4_ROUTED,
         FP8_BLOCK_SCALE_ROUTED,
+        FP8_PER_TENSOR_ROUTED,
         *MXFP8.values(),
         INT4,
     )
@@ -181,22 +193,27 @@ def _needs(
     if moe.quantization == "mxfp4":
         yield _mxfp4(group, moe, architecture, parallelism)
         return
-    specs = _BY_QUANTIZATION.get(moe.quantization)
+    apart = moe.routing is not None and moe.routing not in _ROUTINGS
+    specs = (_BY_QUANTIZATION | (_ROUTED_BEFOREHAND if apart else {})).get(moe.quantization)
     if specs is None:
         yield Unmapped(
             what="moe", reason=f"no definition is known for experts stored as {moe.quantization}"
         )
         return
     for spec in specs:
+        axes = {
+            "top_k": moe.top_k,
+            "num_experts": _local_experts(moe, parallelism),
+            "hidden_size": moe.latent or architecture.hidden_size,
+        }
+        name = spec.key + "_topk{top_k}_e{num_experts}_h{hidden_size}"
+        if spec is not FP8_PER_TENSOR_ROUTED:  # its template has no width of the experts
+            name += "_i{intermediate_size}"
+            axes["intermediate_size"] = moe.intermediate
         yield Need(
             spec=spec,
-            name=spec.key + "_topk{top_k}_e{num_experts}_h{hidden_size}_i{intermediate_size}",
-            axes={
-                "top_k": moe.top_k,
-                "num_experts": _local_experts(moe, parallelism),
-                "hidden_size": moe.latent or architecture.hidden_size,
-                "intermediate_size": moe.intermediate,
-            },
+            name=name,
+            axes=axes,
             used_for="experts",
             layers=group.layers,
             sharded=True,
@@ -220,10 +237,7 @@ def _fp8_block_scale(
     if spec is None:
         name = FP8_BLOCK_SCALE_ROUTED.key + "_topk{top_k}_e{num_local_experts}_h{hidden_size}"
     else:
-        groups = ""
-        if moe.routing == "ds_routing" and moe.n_group is not None and moe.topk_group is not None:
-            groups = "_ng{n_group}_kg{topk_group}"
-            axes |= {"n_group": moe.n_group, "topk_group": moe.topk_group}
+        groups = _groups(moe, axes)
         axes["intermediate_size"] = moe.intermediate
         name = (
             f"{spec.key}_topk{{top_k}}{groups}"
@@ -239,6 +253,14 @@ def _fp8_block_scale(
         variant="mxfp8" if moe.quantization == "mxfp8" else "fp8",
         notes=notes,
     )
+
+
+def _groups(moe: Moe, axes: dict[str, Dim]) -> str:
+    """What the one routing that chooses among groups adds to a name; its axes are added too."""
+    if moe.routing != "ds_routing" or moe.n_group is None or moe.topk_group is None:
+        return ""
+    axes |= {"n_group": moe.n_group, "topk_group": moe.topk_group}
+    return "_ng{n_group}_kg{topk_group}"
 
 
 def _mxfp4(
@@ -268,9 +290,10 @@ def _mxfp4(
     else:
         name = spec.key + "_topk{top_k}_e{num_local_experts}_h{hidden_size}_i{intermediate_size}"
         axes["intermediate_size"] = moe.intermediate
+    groups = "" if routed else _groups(moe, axes)
     return Need(
         spec=MXFP4_ROUTED if spec is None or routed else spec,
-        name=name + "_act{activation_type}",
+        name=f"{name}_act{{activation_type}}{groups}",
         axes=axes,
         used_for="experts",
         layers=group.layers,

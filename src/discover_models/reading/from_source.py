@@ -10,8 +10,11 @@ from collections.abc import Iterator, Mapping
 from discover_models.domain.architecture import (
     Architecture,
     DenseMlp,
+    Dsv4Attention,
     Ffn,
+    GqaAttention,
     LayerGroup,
+    Linear,
     Mixer,
     Moe,
     Norm,
@@ -46,10 +49,13 @@ def complete(said: Architecture, built: Architecture, quantization: Quantization
             f"{built.name} builds {count} layers where the configuration says"
             f" {said.num_layers.value}"
         )
-    nothing: dict[str, object] = {}
-    stated = next(_stated(said), nothing)
-    groups = [part for g in built.groups for part in _by_storage(g, quantization, stated)]
     open_parts = undecided(said.model_type)
+    if _beyond_constructors(said):
+        note = f"the layers are those of the fields: {built.name} shows in its constructors neither"
+        note += " how its residual streams run nor what its attention selects"
+        return said.model_copy(update={"notes": (*said.notes, note)})
+    completed = [_completed(group, said) for group in built.groups]
+    groups = [part for group in completed for part in _by_storage(group, quantization)]
     return said.model_copy(
         update={
             "hidden_size": said.hidden_size if said.hidden_size.known else built.hidden_size,
@@ -74,21 +80,57 @@ def without_source(said: Architecture, why: SourceError) -> Architecture:
     return said.model_copy(update={"notes": (*said.notes, note)})
 
 
-def _stated(said: Architecture) -> Iterator[dict[str, object]]:
-    """What only the fields say of a feed-forward part."""
-    for group in said.groups:
-        if isinstance(group.ffn, DenseMlp | Moe) and group.ffn.activation:
-            names = ("activation", "activation_limit")
-            yield {name: getattr(group.ffn, name) for name in names}
+def _beyond_constructors(said: Architecture) -> bool:
+    """Whether the fields describe what runs between the layers that a class constructs."""
+    own_attention = any(isinstance(group.mixer, Dsv4Attention) for group in said.groups)
+    return own_attention or said.hyper_streams is not None or said.residual_bank is not None
 
 
-def _by_storage(
-    group: LayerGroup, quantization: Quantization, stated: Mapping[str, object]
-) -> Iterator[LayerGroup]:
+def _completed(group: LayerGroup, said: Architecture) -> LayerGroup:
+    """What the fields say of a group and no constructor shows: functions and selections."""
+    by_layer = {layer: other for other in said.groups for layer in other.layers}
+    other = by_layer.get(group.layers[0])
+    mixer, ffn = group.mixer, group.ffn
+    described = other.mixer if other is not None else None
+    if isinstance(mixer, GqaAttention) and isinstance(described, GqaAttention):
+        mixer = mixer.model_copy(update={"msa": described.msa, "infllm": described.infllm})
+    if isinstance(ffn, DenseMlp | Moe):
+        ffn = ffn.model_copy(update=next(_functions(other, said), None))
+    linears = group.linears
+    if isinstance(mixer, GqaAttention) and mixer.msa is not None and linears is not None:
+        linears = _with_index_branch(linears)
+    return group.model_copy(update={"mixer": mixer, "ffn": ffn, "linears": linears})
+
+
+def _with_index_branch(linears: tuple[Linear, ...]) -> tuple[Linear, ...]:
+    """The projections of attention and of its index branch as the one GEMM that runs.
+
+    Source: sglang python/sglang/srt/models/minimax_m3.py (``maybe_build_fused_qkv_index``).
+    """
+    named = {linear.name.rpartition(".")[2]: linear for linear in linears}
+    own, index = named.get("qkv_proj"), named.get("index_qkv_proj")
+    if own is None or index is None:
+        return linears
+    both = own.model_copy(
+        update={
+            "name": f"{own.name} and index_qkv_proj",
+            "n": own.n + index.n,
+            "evidence": (*own.evidence, *index.evidence),
+        }
+    )
+    return tuple(both if one is own else one for one in linears if one is not index)
+
+
+def _functions(same: LayerGroup | None, said: Architecture) -> Iterator[dict[str, object]]:
+    """The activation by the fields, of the same layers first."""
+    for group in (*((same,) if same is not None else ()), *said.groups):
+        ffn = group.ffn
+        if isinstance(ffn, DenseMlp | Moe) and ffn.activation:
+            yield {"activation": ffn.activation, "activation_limit": ffn.activation_limit}
+
+
+def _by_storage(group: LayerGroup, quantization: Quantization) -> Iterator[LayerGroup]:
     """The group, split where its layers store their experts differently."""
-    if isinstance(group.ffn, DenseMlp):
-        yield group.model_copy(update={"ffn": group.ffn.model_copy(update=stated)})
-        return
     if not isinstance(group.ffn, Moe):
         yield group
         return
@@ -96,7 +138,7 @@ def _by_storage(
     for layer in group.layers:
         kinds.setdefault(quantization.experts(layer), []).append(layer)
     for kind, layers in kinds.items():
-        ffn = group.ffn.model_copy(update={"quantization": kind, **stated})
+        ffn = group.ffn.model_copy(update={"quantization": kind})
         norms = None if group.norms is None else tuple(_norms_in(group.norms, layers))
         yield group.model_copy(update={"layers": tuple(layers), "ffn": ffn, "norms": norms})
 

@@ -154,19 +154,19 @@ def test_a_routers_bare_weight_counts_as_a_gemm(tmp_path: Path) -> None:
             {"n_group": 1, "topk_method": "greedy", "scoring_func": "softmax"},
             "renorm",
         ),
-        ({"n_group": None, "scoring_func": "softmax"}, None),  # chosen with a bias
-        ({"n_group": None, "scoring_func": "sqrtsoftplus"}, None),
-        ({"topk_method": "greedy"}, None),
-        ({"topk_method": "greedy", "scoring_func": "softmax"}, None),
+        ({"n_group": None, "scoring_func": "softmax"}, "softmax_scores"),  # chosen with a bias
+        ({"n_group": None, "scoring_func": "sqrtsoftplus"}, "sqrtsoftplus_scores"),
+        ({"topk_method": "greedy"}, "sigmoid_scores"),
+        ({"topk_method": "greedy", "scoring_func": "softmax"}, "softmax_scores"),
     ],
 )
-def test_routing(tmp_path: Path, fields: dict[str, object], routing: str | None) -> None:
+def test_routing(tmp_path: Path, fields: dict[str, object], routing: str) -> None:
     found = architecture(tmp_path, {**MOE_CONFIG, **fields})
     moe = found.groups[-1].ffn
 
     assert isinstance(moe, Moe)
     assert moe.routing == routing
-    assert any(u.what == "routing" for u in found.unmapped) is (routing is None)
+    assert not any(u.what == "routing" for u in found.unmapped)
 
 
 @pytest.mark.parametrize(

@@ -116,6 +116,7 @@ def _moe(view: LayerView, experts: Record, hidden: Dim) -> tuple[Ffn, Routing]:
         routing=routing.name,
         n_group=routing.n_group,
         topk_group=routing.topk_group,
+        routing_bias=routing.bias,
         gated=plain_value(args.get("is_gated", True)) is not False,
         shared_intermediate=shared,
         shared_gate=any(size_of(r)[0].value == 1 for r in view.under(home, "linear")),

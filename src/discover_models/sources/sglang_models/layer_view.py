@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import ast
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from discover_models.domain.dimension import Dim
 from discover_models.sources.sglang_models.model_source import LayerSource, ModelSource, Record
 from discover_models.sources.sglang_models.values import ClassValue, Instance, Value, to_dim
 
+_OFFSET = re.compile(
+    r"\bgemma_(fused_add_)?rmsnorm\(|\b1(\.0)? \+ self\.weight|self\.weight[\w.()]* \+ 1(\.0)?\b"
+)
 _GEMM_CALL = re.compile(r"linear|gemm|matmul|\bmm\b|bmm|einsum")
 
 
@@ -73,6 +77,49 @@ def norm_size(record: Record) -> Dim:
         if name in args:
             return to_dim(args[name])
     return to_dim(next(iter(args.values()), None))
+
+
+def is_gated(record: Record) -> bool:
+    """Whether a normalisation multiplies by a gate, by its class, its bases or their module."""
+    cls = record.instance.cls if isinstance(record.instance, Instance) else None
+    modules = [base.module for base in cls.mro if isinstance(base, ClassValue)] if cls else []
+    named = any("Gate" in name for name in (record.cls, *record.bases))
+    return named or any(re.search("gated|norm_gate", module) for module in modules)
+
+
+def adds_one(record: Record) -> bool:
+    """Whether a normalisation's weight is an offset from one, as its class's own code shows.
+
+    A class that can do both says in a test which attribute decides: ``self.shift == 1.0``.
+    """
+    instance = record.instance
+    if not isinstance(instance, Instance) or instance.cls is None:
+        return False
+    cls = instance.cls
+    if "adds one" not in cls.cache:
+        nodes = [m for b in cls.mro if isinstance(b, ClassValue) for m in b.members.values()]
+        offset = any(_OFFSET.search(ast.unparse(node)) for node in nodes)
+        cls.cache["adds one"] = (offset, tuple(c for node in nodes for c in _conditions(node)))
+    offset, conditions = cls.cache["adds one"]
+    return offset and all(
+        plain_value(record.args.get(name, value)) == value for name, value in conditions
+    )
+
+
+def _conditions(node: ast.stmt) -> Iterator[tuple[str, object]]:
+    """Members and the constants that they must equal for an offset from one."""
+    for test in ast.walk(node):
+        if isinstance(test, ast.If) and any(_OFFSET.search(ast.unparse(n)) for n in test.body):
+            for part in ast.walk(test.test):
+                match part:
+                    case ast.Compare(
+                        left=ast.Attribute(value=ast.Name(id="self"), attr=name),
+                        ops=[ast.Eq()],
+                        comparators=[ast.Constant(value=value)],
+                    ):
+                        yield name, value
+                    case _:
+                        pass
 
 
 def is_multiplied(view: LayerView, record: Record) -> bool:

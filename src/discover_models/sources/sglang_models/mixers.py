@@ -4,21 +4,27 @@ from __future__ import annotations
 
 import ast
 import re
+from collections.abc import Iterator
 from typing import Literal
 
 from discover_models.domain.architecture import (
     GdnAttention,
     GqaAttention,
     Indexer,
+    KdaAttention,
+    LightningAttention,
     MambaMixer,
     Mixer,
     MlaAttention,
     OtherMixer,
     Rope,
+    ShortConvMixer,
 )
 from discover_models.domain.dimension import Dim, known
+from discover_models.sources.sglang_models.config_value import ConfigValue
 from discover_models.sources.sglang_models.layer_view import (
     LayerView,
+    is_gated,
     norm_size,
     parent_of,
     plain_value,
@@ -40,6 +46,9 @@ from discover_models.sources.sglang_models.values import (
 )
 
 _RECURRENT = re.compile(r"Mamba\w*Mixer|MambaMixer\d?|ShortConv|Conv\w*Mixer")
+_LINEAR = re.compile(r"Lightning|LinearAttention")
+"""Holders of an attention layer that the linear attention backend runs: which backend it is, SGLang
+decides by the model's configuration class and not in the layer."""
 
 
 def mixer_of(view: LayerView) -> tuple[Mixer | None, str]:
@@ -84,6 +93,8 @@ def _attention(view: LayerView, record: Record, count: int) -> Mixer:
     latent = view.number(holder, "kv_lora_rank")
     if latent is not None:
         return _mla(view, record, holder, latent)
+    if holder is not None and holder.cls and _LINEAR.search(holder.name):
+        return _lightning(view, record)
     if count > 1:
         return _other(holder, record, "it has several attention layers")
     return _gqa(view, record, holder)
@@ -107,7 +118,17 @@ def _mla(view: LayerView, record: Record, holder: Instance | None, latent: Dim) 
         rope=rope,
         rope_undecided=undecided,
         indexer=_indexer(view, place, holder),
+        output_gate=_gate_of(view, place, to_dim(record.args["num_heads"]) * value) is not None,
     )
+
+
+def _gate_of(view: LayerView, place: str, width: Dim) -> Record | None:
+    """The linear layer of an output gate: as wide as the output, and named for it."""
+    for record in view.under(place, "linear"):
+        named = re.search(r"(^|_)(g|z|gate)(_|$)", short(record.name))
+        if parent_of(record.name) == place and named and size_of(record)[0].value == width.value:
+            return record
+    return None
 
 
 def _indexer(view: LayerView, place: str, holder: Instance | None) -> Indexer | None:
@@ -178,6 +199,8 @@ def _projections(
         return frozenset()
     qn, kn, vn = _times(q, d), _times(kv, d), _times(kv, v)
     linears = [r for r in view.under(place, "linear") if _is_projection(view, place, r)]
+    if _selects_blocks(view):  # the index branch stands beside the projections
+        linears = [r for r in linears if not short(r.name).startswith("index")]
     total = sum(size_of(r)[0].value or 0 for r in linears if not _is_output(r, _times(q, v)))
     shapes = {
         qn + kn + vn: frozenset[str](),
@@ -195,6 +218,13 @@ def _projections(
     return f"its projections ({', '.join(short(r.name) for r in linears)}) don't fit"
 
 
+def _selects_blocks(view: LayerView) -> bool:
+    """Whether the configuration has the section that describes an index branch (MSA)."""
+    config = view.model.config
+    said = [holder.find("sparse_attention_config") for holder in (config.text or config, config)]
+    return any(is_dict(section) or isinstance(section, ConfigValue) for section in said)
+
+
 def _times(a: Dim, b: Dim) -> int:
     return (a.value or 0) * (b.value or 0)
 
@@ -209,7 +239,8 @@ def _is_projection(view: LayerView, place: str, record: Record) -> bool:
 
 def _is_output(record: Record, width: int) -> bool:
     name = short(record.name)
-    return size_of(record)[1].value == width and bool(re.match(r"o_|out|wo|dense|c_proj", name))
+    named = re.match(r"o_|out|wo|dense|c_proj", name) and "gate" not in name
+    return size_of(record)[1].value == width and bool(named)
 
 
 def _qk_norm(
@@ -299,8 +330,53 @@ def _has_sections(scaling: object) -> bool:
 # --- recurrent mixers -------------------------------------------------------------------------
 
 
+def _lightning(view: LayerView, record: Record) -> Mixer:
+    """Linear attention without anything learnt in its recurrence."""
+    args, place = record.args, parent_of(record.name)
+    heads, head_dim = to_dim(args.get("num_heads")), to_dim(args.get("head_dim"))
+    rope, undecided = rope_of(view, place)
+    width = heads * head_dim
+    norm = next((r for r in _own_norms(view, place) if norm_size(r).value == width.value), None)
+    groups = to_dim(norm.args.get("group_size")) if norm is not None else None
+    gated = norm is not None and is_gated(norm)
+    return LightningAttention(
+        heads=heads,
+        kv_heads=to_dim(args.get("num_kv_heads", args.get("num_heads"))),
+        head_dim=head_dim,
+        rope=rope,
+        rope_undecided=undecided,
+        qk_norm="per_head" if _qk_norm(view, place, heads, head_dim) == "per_head" else "none",
+        output_norm="none" if norm is None else "gated_group" if gated else "full",
+        norm_groups=width // groups if gated and groups is not None else None,
+        output_gate=_gate_of(view, place, width) is not None,
+    )
+
+
+def _own_norms(view: LayerView, place: str) -> Iterator[Record]:
+    return (r for r in view.under(place, "norm") if parent_of(r.name) == place)
+
+
+def _gate_activation(view: LayerView, place: str, otherwise: str) -> str:
+    """What the gated norm beside a linear attention multiplies by."""
+    norm = next((r for r in _own_norms(view, place) if is_gated(r)), None)
+    said = plain_value(norm.args.get("activation")) if norm is not None else None
+    return said if isinstance(said, str) else otherwise
+
+
+def _kda(view: LayerView, record: Record, conv: Dim) -> KdaAttention:
+    args, place = record.args, parent_of(record.name)
+    return KdaAttention(
+        k_heads=to_dim(args.get("num_k_heads")),
+        v_heads=to_dim(args.get("num_v_heads")),
+        head_dim=to_dim(args.get("head_k_dim")),
+        v_head_dim=to_dim(args.get("head_v_dim")),
+        conv_kernel=conv,
+        gate_activation=_gate_activation(view, place, "sigmoid"),
+    )
+
+
 def _linear_attention(view: LayerView, record: Record) -> Mixer:
-    """Gated DeltaNet where the decay is one number per head; other kinds are not mapped yet."""
+    """Gated DeltaNet where the decay is one number per head, KDA where it is one per channel."""
     args = record.args
     decay = args.get("dt_bias")
     heads = to_dim(args.get("num_v_heads"))
@@ -311,20 +387,27 @@ def _linear_attention(view: LayerView, record: Record) -> Mixer:
     width = to_dim(decay.shape[0]).value if decay.shape else None
     if heads.value is None or width is None:
         return _other(holder, record, "the sizes of its linear attention are not known")
-    if width != heads.value:
-        return _other(holder, record, "linear attention with a decay per channel (KDA)")
     conv = next(iter(view.under(place, "conv1d")), None)
+    if width == _times(heads, to_dim(args.get("head_k_dim"))) != heads.value:
+        return _kda(view, record, size_of(conv)[1] if conv else to_dim(None))
+    if width != heads.value:
+        return _other(holder, record, "linear attention whose decay is of an unknown kind")
     return GdnAttention(
         k_heads=to_dim(args.get("num_k_heads")),
         v_heads=heads,
         k_head_dim=to_dim(args.get("head_k_dim")),
         v_head_dim=to_dim(args.get("head_v_dim")),
         conv_kernel=size_of(conv)[1] if conv else to_dim(None),
+        gate_activation=_gate_activation(view, place, "silu"),
     )
 
 
 def _recurrent(view: LayerView, record: Record) -> Mixer:
     holder: Instance = record.instance
+    taps = view.number(holder, "conv_kernel")
+    out = next((r for r in view.under(record.name, "linear") if "out" in short(r.name)), None)
+    if "ShortConv" in record.cls and taps is not None and out is not None:
+        return ShortConvMixer(channels=size_of(out)[1], conv_kernel=taps)
     numbers = [
         view.number(holder, name)
         for name in ("num_heads", "head_dim", "ssm_state_size", "n_groups")

@@ -22,6 +22,8 @@ from discover_models.sources.sglang_models.values import (
     to_dim,
 )
 
+_GROUPS = ("num_expert_group", "topk_group")
+
 
 @dataclass(frozen=True)
 class Routing:
@@ -31,6 +33,8 @@ class Routing:
     reason: str = ""
     n_group: Dim | None = None
     topk_group: Dim | None = None
+    bias: bool = False
+    """A learnt bias takes part in choosing, in routings that run apart from the experts."""
 
 
 def routing_of(topk: Record | None, experts: Mapping[str, Value]) -> Routing:
@@ -43,6 +47,8 @@ def routing_of(topk: Record | None, experts: Mapping[str, Value]) -> Routing:
     declared = _declared(experts.get("routing_method_type"))
     if topk is None:
         return Routing(None, "no top-k layer was found beside the experts")
+    if topk.cls == "HashTopK":
+        return Routing("hash_routing")
     if topk.cls != "TopK":
         return Routing(None, f"{topk.cls} is a routing of its own")
     custom = topk.args.get("custom_routing_function")
@@ -101,8 +107,15 @@ def _standard(topk: Record, declared: str) -> Routing:
         return Routing(None, "whether there is a correction bias is not decided")
     if score == "softmax" and not grouped and not biased:
         return Routing("renorm" if normalised else "default_routing")
-    shown = f"{score} scores{' in groups' if grouped else ''}{' with a bias' if biased else ''}"
-    return Routing(None, f"{shown} are no routing of FlashInfer ({declared or 'none declared'})")
+    return _apart(str(score), bias, grouped, topk)
+
+
+def _apart(score: str, bias: Value, grouped: bool, topk: Record) -> Routing:
+    """A routing that the experts' kernel of FlashInfer does not know, so that it runs before it."""
+    if isinstance(bias, (Choice, Unknown)):
+        return Routing(None, "whether there is a correction bias is not decided")
+    groups = [to_dim(topk.args.get(name)) if grouped else None for name in _GROUPS]
+    return Routing(f"{score}_scores", "", groups[0], groups[1], bias is not None)
 
 
 def _sigmoid(bias: Value, grouped: bool, normalised: bool, topk: Record) -> Routing:
@@ -114,5 +127,5 @@ def _sigmoid(bias: Value, grouped: bool, normalised: bool, topk: Record) -> Rout
     if isinstance(bias, (Tensor, Opaque)):
         return Routing("minimax2_routing")
     if grouped:
-        return Routing(None, "sigmoid scores in groups without a bias are no routing of FlashInfer")
+        return _apart("sigmoid", bias, grouped, topk)
     return Routing("sigmoid_renorm_routing" if normalised else "sigmoid_routing")

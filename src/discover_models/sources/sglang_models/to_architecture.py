@@ -13,6 +13,7 @@ from discover_models.domain.architecture import (
     Norm,
     OtherFfn,
     OtherMixer,
+    ShortConvMixer,
     Unmapped,
 )
 from discover_models.domain.dimension import Dim
@@ -20,6 +21,8 @@ from discover_models.sources.sglang_models.config_value import ConfigValue
 from discover_models.sources.sglang_models.ffns import LISTED_EXPERT, ffn_of
 from discover_models.sources.sglang_models.layer_view import (
     LayerView,
+    adds_one,
+    is_gated,
     is_multiplied,
     norm_size,
     parent_of,
@@ -67,10 +70,7 @@ def to_architecture(model: ModelSource) -> Architecture:
         num_layers=_layer_count(model, text),
         groups=tuple(groups),
         gemma_norm=any(
-            r.cls.startswith("Gemma")
-            for layer in model.layers
-            for r in layer.records
-            if r.kind == "norm"
+            adds_one(r) for layer in model.layers for r in layer.records if r.kind == "norm"
         ),
         final_norm=_final_norm(model, hidden),
         unmapped=tuple(unmapped),
@@ -161,6 +161,8 @@ def _group(
         for record in view.of_kind("experts")[1:]
     )
     for record in view.of_kind("parameter"):
+        if isinstance(mixer, ShortConvMixer) and "conv" in record.name.rpartition(".")[2]:
+            continue  # the filters of the convolution
         if _is_matrix(record) and not is_multiplied(view, record):
             unmapped.append(
                 Unmapped(
@@ -238,12 +240,7 @@ def _first_with_residual(view: LayerView) -> Record | None:
 
 
 def _norm_kind(record: Record) -> NormKind:
-    site = (
-        record.instance.cls.module
-        if isinstance(record.instance, Instance) and record.instance.cls
-        else ""
-    )
-    if "Gated" in record.cls or re.search("gated|norm_gate", site):
+    if is_gated(record):
         return "gated_rmsnorm"
     return "layernorm" if re.search(r"(?<!RMS)LayerNorm|GroupNorm", record.cls) else "rmsnorm"
 

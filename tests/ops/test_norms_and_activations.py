@@ -1,0 +1,115 @@
+"""RMSNorm, LayerNorm, activations, output gates and residual streams."""
+
+from typing import Any
+
+import pytest
+
+from discover_models.domain.architecture import LayerGroup
+from layers import dense, field, gqa, group, layer, model, moe, names, needed, reasons
+
+
+def norms(*groups: LayerGroup, **more: Any) -> dict[str, int | None]:
+    found = needed(model(*groups, **more))
+    return {k.definition_name: k.layers for k in found.kernels if "norm" in k.op_type}
+
+
+def test_the_first_norm_has_no_residual_yet() -> None:
+    assert norms(group(gqa(), dense())) == {"rmsnorm_h2048": 1, "fused_add_rmsnorm_h2048": 2}
+
+
+def test_classes_that_add_the_residual_themselves() -> None:
+    assert norms(group(gqa(), dense()), adds_residual=False) == {"rmsnorm_h2048": 2}
+
+
+def test_gemma_s_norm_stands_beside_the_plain_name() -> None:
+    found = norms(group(gqa(qk_norm="per_head"), dense()), gemma_norm=True)
+    assert found == {
+        "rmsnorm_h2048": 1, "gemma_rmsnorm_h2048": 1,
+        "fused_add_rmsnorm_h2048": 2, "gemma_fused_add_rmsnorm_h2048": 2,
+        "rmsnorm_h128": 2, "gemma_rmsnorm_h128": 2,
+    }  # fmt: skip
+
+
+def test_layer_norm_in_place_of_rms_norm() -> None:
+    assert norms(group(gqa(), dense()), hidden_norm="layernorm") == {"layernorm_h2048": 2}
+
+
+def test_a_factor_of_the_layer_is_a_kernel_of_its_own() -> None:
+    found = norms(group(gqa(), dense()), layer_scalar=True)
+    assert found["rmsnorm_residual_scalar_h2048"] == 2
+
+
+def test_full_width_q_and_k_norms() -> None:
+    assert {"rmsnorm_h4096", "rmsnorm_h1024"} <= set(norms(group(gqa(32, 8, qk_norm="full"))))
+
+
+@pytest.mark.parametrize(
+    ("activation", "name"),
+    [
+        ("silu", "silu_and_mul_h8192"),
+        ("swish", "silu_and_mul_h8192"),
+        ("gelu", "gelu_and_mul_h8192"),
+        ("gelu_pytorch_tanh", "gelu_tanh_and_mul_h8192"),
+        ("situ", "situ_and_mul_h8192"),
+        ("swigluoai", "swigluoai_and_mul_h8192"),
+    ],
+)
+def test_a_gated_mlp_is_named_by_gate_and_up_together(activation: str, name: str) -> None:
+    assert layer(None, dense(4096, activation=activation), "activation") == {name}
+
+
+@pytest.mark.parametrize(
+    ("activation", "name"), [("relu2", "relu2_h4096"), ("gelu_new", "gelu_tanh_h4096")]
+)
+def test_a_plain_mlp_is_named_by_its_width(activation: str, name: str) -> None:
+    plain = dense(4096, activation=activation, gated=False)
+    assert layer(None, plain, "activation") == {name}
+
+
+def test_a_limit_makes_it_another_kernel() -> None:
+    clamped = dense(activation_limit=True)
+    assert layer(None, clamped, "activation") == {"silu_and_mul_clamp_h8192"}
+
+
+def test_shared_experts_have_an_activation_and_routed_ones_have_it_inside() -> None:
+    assert not layer(None, moe(), "activation")
+    shared = moe(shared_intermediate=field("shared", 512), dense_beside=field("beside", 1024))
+    assert layer(None, shared, "activation") == {"silu_and_mul_h1024", "silu_and_mul_h2048"}
+
+
+@pytest.mark.parametrize(("activation", "said"), [("xielu", "'xielu'"), ("", "no field says")])
+def test_an_activation_that_nobody_knows_is_said(activation: str, said: str) -> None:
+    found = needed(model(group(None, dense(activation=activation))))
+    assert not names(found, "activation")
+    assert said in reasons(found)["activation of the MLP"]
+
+
+def test_without_knowing_of_a_gate_the_width_is_not_guessed() -> None:
+    found = needed(model(group(None, dense(gated=None))))
+    assert not names(found, "activation")
+
+
+def test_a_gate_in_the_q_projection_or_apart() -> None:
+    doubled = layer(gqa(32, 8, 128, output_gate=True), None, "gemm", "output_gate")
+    apart = layer(gqa(32, 8, 128, output_gate=True, gate_apart=True), None, "gemm", "output_gate")
+    assert doubled == {"gemm_n10240_k2048", "gemm_n2048_k4096", "sigmoid_mul_h4096"}
+    assert apart == {
+        "gemm_n6144_k2048", "gemm_n2048_k4096", "gemm_n4096_k2048", "sigmoid_mul_h4096",
+    }  # fmt: skip
+
+
+def test_hyper_connections_mix_streams_around_every_layer() -> None:
+    streams = needed(model(group(gqa(), dense()), hyper_streams=field("hc_mult", 4)))
+    one = needed(model(group(gqa(), dense())))
+    layers = {k.definition_name: k.layers for k in streams.kernels}
+    assert {name: layers[name] for name in names(streams) - names(one)} == {
+        "mhc_pre_big_fuse_hc4_h2048_mix24": 2,
+        "mhc_post_hc4_h2048": 2,
+        "gemm_n24_k8192": 2,
+        "gemm_n4_k8192": 1,
+    }
+
+
+def test_a_bank_of_residuals() -> None:
+    found = needed(model(group(gqa(), dense()), residual_bank=field("bank", 8)))
+    assert names(found, "attn_residual") == {"attn_res_h2048_nb8"}

@@ -25,7 +25,7 @@ from discover_models.ops import SPECS
 from discover_models.sources.answers import SglangAnswers
 from discover_models.sources.cache import DiskCache
 from discover_models.sources.sglang import SglangIndex
-from discover_models.sources.source_spec import SourceSpec
+from discover_models.sources.source_spec import SourceName, SourceSpec
 from discover_models.sources.workspace import LAYOUT, Workspace
 
 HERE = Path(__file__).parent
@@ -232,7 +232,7 @@ def _cpu(work: Callable[[], object], times: int = 2) -> float:
 
 def _checkouts(workspace: Path, folder: Path) -> Iterator[Row]:
     """All four repositories over ``file://``, as plain full clones and as the program does it."""
-    urls = {name: (workspace / name).as_uri() for name in LAYOUT}
+    urls: dict[SourceName, str] = {name: (workspace / name).as_uri() for name in LAYOUT}
     plain = folder / "plain"
     clones = [["git", "clone", "-q", url, str(plain / name)] for name, url in urls.items()]
     by_git = _cpu(lambda: [subprocess.run(clone, check=True) for clone in clones], 1)

@@ -40,3 +40,9 @@ def test_an_offline_run_imports_no_client(tmp_path: Path, known: bool) -> None:
     modules = imported(*run)
     assert not modules & NEVER_OFFLINE
     assert ("yaml" in modules) is not known
+
+
+def test_merging_manifests_imports_neither_templates_nor_clients(tmp_path: Path) -> None:
+    (tmp_path / "one").mkdir()
+    modules = imported("merge", str(tmp_path / "one"), "--output", str(tmp_path / "all"))
+    assert not modules & (NEVER_OFFLINE | {"yaml", "jinja2", "asyncio"})

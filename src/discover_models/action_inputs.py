@@ -242,6 +242,7 @@ def run_options(
         hub_endpoint=runner.hub_endpoint,
         hub_token=settings.hf_token.get_secret_value() or None,
         hub_cache=workspace / ".hub-cache",
+        cache_dir=workspace / ".read-cache",
     )
 
 

@@ -22,6 +22,7 @@ from discover_models.settings import (
     WantedOutput,
     cache_folder,
 )
+from discover_models.sharding import parse_shard
 
 if TYPE_CHECKING:  # the command line answers --help without them
     from datetime import datetime
@@ -119,6 +120,8 @@ def inventory(
         help="How far back --discover looks: an age or a date (00:00 UTC).")] = "30 days ago",
     tp: Tp = None,
     ep: Ep = None,
+    shard: Annotated[str, typer.Option(metavar="I/N", rich_help_panel=_MODEL,
+        help="Take one of N shares of the models; 'merge' puts the manifests together.")] = "1/1",
     workspace: WorkspaceDir = Path("tmp"),
     offline: Offline = False,
     configs: Configs = None,
@@ -157,6 +160,7 @@ def inventory(
         refresh=refresh,
         tp=tuple(tp or ()),
         ep=tuple(ep or ()),
+        shard=parse_shard(shard),
         workspace=workspace,
         sources=tuple(source or ()),
         offline=offline,
@@ -206,6 +210,20 @@ def explain(
     if result.deferred:
         raise DiscoverError(result.deferred[0].message)
     outputs.put(render_explain(result.inventories[0], definition), None)
+
+
+@app.command(short_help="Put manifests of several runs together.")
+def merge(
+    folders: Annotated[list[Path], typer.Argument(metavar="DIR...",
+        help="Folders with manifests (*.json), in any order.")],
+    output: Annotated[Path, typer.Option(metavar="DIR",
+        help="Folder for all of them; it may be one of the others.")],
+) -> None:  # fmt: skip
+    """Put manifests of several runs into one folder; of one model the newest stays."""
+    from discover_models.commands.merge import merge_folders
+
+    for line in merge_folders(folders, output):
+        print(line, file=sys.stderr)
 
 
 @app.command(short_help="Publish manifests as issues.")

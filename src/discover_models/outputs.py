@@ -1,5 +1,7 @@
 """Where results go: manifests, a report file or standard output; each whole or not at all."""
 
+from __future__ import annotations
+
 import os
 import re
 import sys
@@ -7,14 +9,15 @@ import uuid
 from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from discover_models import manifests
-from discover_models.changes import News, news
 from discover_models.domain.kernel import Deferred, Inventory
-from discover_models.domain.manifest import from_inventory
 from discover_models.errors import DiscoverError, ManifestError, UsageError
 from discover_models.resolve import manifest_paths
 from discover_models.settings import RunOptions, WantedOutput
+
+if TYPE_CHECKING:  # most runs write no manifest
+    from discover_models.changes import News
 
 _PLACEHOLDER = re.compile(r"\{[^{}]*\}")
 _PLACEHOLDERS = ("{model_slug}", "{date}")
@@ -61,20 +64,32 @@ def write_manifests(
     written: list[Inventory] = []
     failed: list[Deferred] = []
     for item in inventories:
-        new = from_inventory(item, now.date())
+        paths = tuple(manifest_paths(item.model_slug, options, date=now.strftime("%Y%m%d")))
         try:
-            for path in manifest_paths(item.model_slug, options, date=now.strftime("%Y%m%d")):
-                before = manifests.load(path) if path.exists() else None
-                after = manifests.update(
-                    path, new, refresh=options.refresh, failed=item.source_errors
-                )
-                found = news(before, after, after.date) if before else None
-                changed |= {item.model_slug: found} if found else {}
+            if paths:
+                changed |= _write_manifest(item, paths, options, now)
         except ManifestError as error:
             failed.append(_unwritten(item, error))
         else:
             written.append(item)
     return tuple(written), tuple(failed), changed
+
+
+def _write_manifest(
+    item: Inventory, paths: Iterable[Path], options: RunOptions, now: datetime
+) -> dict[str, News]:
+    from discover_models import manifests
+    from discover_models.changes import news
+    from discover_models.domain.manifest import from_inventory
+
+    new = from_inventory(item, now.date())
+    changed: dict[str, News] = {}
+    for path in paths:
+        before = manifests.load(path) if path.exists() else None
+        after = manifests.update(path, new, refresh=options.refresh, failed=item.source_errors)
+        found = news(before, after, after.date) if before else None
+        changed |= {item.model_slug: found} if found else {}
+    return changed
 
 
 def _unwritten(item: Inventory, error: ManifestError) -> Deferred:

@@ -1,9 +1,8 @@
 """The phases of a run in their order; the only module that knows them all."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from discover_models.candidates import discover_new
 from discover_models.discovery import group_variants
 from discover_models.domain.candidate import Discovery, ModelKernels, VariantGroup
 from discover_models.domain.kernel import Deferred, Inventory
@@ -20,6 +19,7 @@ from discover_models.progress import Say
 from discover_models.resolve import KnownModels, known_groups, resolve
 from discover_models.settings import ModelRequest, RunOptions
 from discover_models.slugs import distinct_slugs
+from discover_models.sources.workspace import Workspace
 from discover_models.world import World, open_world, workspace_of
 
 Amend = Callable[[ModelRequest], ModelRequest | None]
@@ -55,13 +55,20 @@ def run(options: RunOptions, say: Say, amend: Amend = _as_it_is) -> RunResult:
     workspace = workspace_of(options, say)
     with workspace.locked():
         world = open_world(workspace, options)
-        discovery = discover_new(workspace, world, options, say) if options.discover else None
+        discovery = _discover(workspace, world, options, say) if options.discover else None
         known = KnownModels(world.cookbook, options.configs, world.hub)
         targets = [resolve(request, known, options) for request in options.models]
         targets += _new_targets(discovery, targets, amend)
         targets = list(dict.fromkeys(targets))
         inventories, deferred = take_inventories(targets, world, options, say)
     return RunResult(inventories, deferred, world.origins, _warnings(world), discovery)
+
+
+def _discover(workspace: Workspace, world: World, options: RunOptions, say: Say) -> Discovery:
+    # Other runs don't load what finds new models.
+    from discover_models.candidates import discover_new
+
+    return discover_new(workspace, world, options, say)
 
 
 def _new_targets(
@@ -78,18 +85,23 @@ def _new_targets(
 def take_inventories(
     targets: list[ModelRequest], world: World, options: RunOptions, say: Say
 ) -> tuple[tuple[Inventory, ...], tuple[Deferred, ...]]:
-    """The inventories of models with a repository, and why the others have none.
+    """The inventories of the run's share of models with a repository, and why some have none.
 
-    One model after the other; one that fails does not stop the others.
+    One model after the other; one that fails does not stop the others. Slugs and groups are those
+    that a run over all models gives.
     """
     slugs = distinct_slugs(
         [target.hf_repo_id for target in targets], [target.slug for target in targets]
     )
-    files = configurations([target.hf_repo_id for target in targets], world.configs, world.hub)
+    every = [target.hf_repo_id for target in targets]
+    share = [r for r in every if options.shard.takes(r)]
+    files = configurations(share, world.configs, world.hub)
     inventories: list[Inventory] = []
     models: list[ModelKernels] = []
     deferred: list[Deferred] = []
     for slug, target in zip(slugs, targets, strict=True):
+        if target.hf_repo_id not in files:
+            continue
         say(f"inventory of {target.hf_repo_id}")
         try:
             file = files[target.hf_repo_id]
@@ -103,6 +115,9 @@ def take_inventories(
             deferred.append(deferred_as(slug, target.hf_repo_id, error))
     world.save()
     known = known_groups(options, slugs)
+    elsewhere = _kernels(_connected(share, [r for r in every if r not in files]), world)
+    place = {repo_id: number for number, repo_id in enumerate(every)}
+    models = sorted([*models, *elsewhere], key=lambda model: place[model.repo_id])
     groups = group_variants([*_relatives(models, known, world), *models], known)
     return tuple(_grouped(inventory, groups) for inventory in inventories), tuple(deferred)
 
@@ -110,15 +125,29 @@ def take_inventories(
 def _relatives(
     models: list[ModelKernels], known: Mapping[str, str], world: World
 ) -> list[ModelKernels]:
-    """Models with a manifest that this run was not asked for and that new ones may belong to.
-
-    Only their configurations are read. One that can't be had joins nobody.
-    """
+    """Models with a manifest that this run was not asked for and that new ones may belong to."""
     looked_at = {model.repo_id for model in models}
     new = looked_at - known.keys()
     wanted = [r for r in known if r not in looked_at and any(same_model(r, n) for n in new)]
+    return _kernels(wanted, world)
+
+
+def _connected(repo_ids: Iterable[str], others: Sequence[str]) -> list[str]:
+    """Those of the others that are of one model with one of these, or with one that is."""
+    found: list[str] = []
+    near: list[str] = list(repo_ids)
+    left: list[str] = list(others)
+    while near and left:
+        near = [r for r in left if any(same_model(r, n) for n in near)]
+        found += near
+        left = [r for r in left if r not in near]
+    return found
+
+
+def _kernels(repo_ids: list[str], world: World) -> list[ModelKernels]:
+    """From the configurations alone. A model of which it can't be had joins nobody."""
     found: list[ModelKernels] = []
-    for repo_id, file in configurations(wanted, world.configs, world.hub).items():
+    for repo_id, file in configurations(repo_ids, world.configs, world.hub).items():
         if isinstance(file, ConfigError):
             continue
         try:

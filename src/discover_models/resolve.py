@@ -1,11 +1,12 @@
 """Which repository a model name means."""
 
+from __future__ import annotations
+
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from discover_models import manifests
-from discover_models.domain.manifest import Manifest
 from discover_models.domain.model_name import plain_slugs
 from discover_models.errors import ConfigError, DiscoverError, ManifestError, UsageError
 from discover_models.settings import ModelRequest, RunOptions
@@ -14,6 +15,9 @@ from discover_models.sources.config_defaults import ConfigDefaults
 from discover_models.sources.config_file import ConfigFile, check_language_model, check_repo_id
 from discover_models.sources.cookbook import Cookbook
 from discover_models.sources.hub_access import Hub
+
+if TYPE_CHECKING:  # most runs have no manifest
+    from discover_models.domain.manifest import Manifest
 
 _CONFIRMED_AT_MOST = 8
 """Hits of one name that are looked into; each costs two or three requests."""
@@ -66,6 +70,8 @@ def _places(
 def _from_manifest(slug: str, options: RunOptions) -> Iterator[str]:
     for path in manifest_paths(slug, options, date=""):
         if path.exists():
+            from discover_models import manifests
+
             yield manifests.load(path).hf_repo_id
 
 
@@ -93,6 +99,8 @@ def known_groups(options: RunOptions, slugs: Iterable[str]) -> dict[str, str]:
 
 def _loaded(path: Path) -> Manifest | None:
     """None for a file that can't be used; who writes to it says so."""
+    from discover_models import manifests
+
     try:
         return manifests.load(path)
     except ManifestError:

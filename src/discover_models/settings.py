@@ -7,6 +7,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
+from discover_models.sharding import EVERYTHING, Shard
+
 OutputFormat = Literal["text", "markdown", "json"]
 
 ListFormat = Literal["text", "json"]
@@ -49,6 +51,8 @@ class RunOptions:
     tp: tuple[int, ...] = ()
     ep: tuple[int, ...] = ()
     """Serving sizes in place of the cookbook's; empty: the cookbook's."""
+    shard: Shard = EVERYTHING
+    """Which of the models are inventoried; the others are only looked at for their variants."""
     workspace: Path = Path("tmp")
     sources: tuple[str, ...] = ()
     """``NAME=URL[@REVISION]`` in place of the default repositories."""

@@ -12,6 +12,7 @@ from discover_models.settings import RunOptions
 from discover_models.sources.answers import FlashInferAnswers, SglangAnswers
 from discover_models.sources.cache import DiskCache
 from discover_models.sources.config_defaults import ConfigDefaults, ConfigLookup
+from discover_models.sources.contents import Contents
 from discover_models.sources.cookbook import Cookbook, read_cookbook
 from discover_models.sources.dataset import DatasetIndex
 from discover_models.sources.hub_access import Hub, HubOnDemand
@@ -87,20 +88,25 @@ def open_world(workspace: Workspace, options: RunOptions) -> World:
         raise dataset
     transformers = ConfigDefaults.load()
     cache = DiskCache(options.cache_dir / "indexes") if options.cache_dir is not None else None
-    libraries = (transformers, *config_classes(states["sglang"], transformers, cache))
+    # SGLang's files are told apart once for all that rests on them.
+    contents = Contents(states["sglang"].path)
+    libraries = (transformers, *config_classes(states["sglang"], transformers, cache, contents))
     return World(
         sources=Sources(
             dataset=dataset,
             flashinfer=opened(
                 states["flashinfer"], lambda path, at: FlashInferAnswers(path, at, cache)
             ),
-            sglang=opened(states["sglang"], lambda path, at: SglangAnswers(path, at, cache)),
+            sglang=opened(
+                states["sglang"], lambda path, at: SglangAnswers(path, at, cache, contents)
+            ),
         ),
         cookbook=cookbook_of(states["sgl-cookbook"], cache),
         pages=_pages(states["sglang"]),
         libraries=libraries,
         models=opened(
-            states["sglang"], lambda path, at: SourceArchitectures(path, at, libraries, cache)
+            states["sglang"],
+            lambda path, at: SourceArchitectures(path, at, libraries, cache, contents),
         ),
         repositories=states,
         origins={name: _origin(workspace, name) for name in states},
@@ -141,13 +147,16 @@ def _pages(state: RepoState) -> CookbookPages:
 
 
 def config_classes(
-    state: RepoState, transformers: ConfigDefaults, cache: DiskCache | None = None
+    state: RepoState,
+    transformers: ConfigDefaults,
+    cache: DiskCache | None = None,
+    contents: Contents | None = None,
 ) -> Iterable[ConfigLookup]:
     """SGLang's own configuration classes, as far as its checkout has them."""
     if state.usable:
         try:
             name = f"sglang {(state.commit or '')[:8]}"
-            yield SglangConfigs(state.path, name, transformers, cache)
+            yield SglangConfigs(state.path, name, transformers, cache, contents)
         except SourceError:
             return
 

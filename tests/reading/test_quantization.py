@@ -1,8 +1,11 @@
 """How the experts of each layer are stored, from the ways in which files say it."""
 
+from fnmatch import fnmatchcase
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from discover_models.reading.quantization import read_quantization
 
@@ -78,6 +81,38 @@ def test_the_group_that_names_the_experts_decides() -> None:
 )
 def test_exclusions(excluded: str, expected: str) -> None:
     assert experts({**FP8, "modules_to_not_convert": [excluded]}) == expected
+
+
+_PART = st.sampled_from(
+    ["model", "layers", "3", "30", "mlp", "experts", "0", "up_proj", "self_attn", "gate",
+     "shared_experts", "*", "lay*", "layers*", "exp*", "*experts", "m?p", "?", "self*", ""]
+)  # fmt: skip
+
+
+@given(st.lists(st.lists(_PART, min_size=1, max_size=5).map(".".join), max_size=4))
+def test_exclusions_mean_what_globs_and_paths_mean(excluded: list[str]) -> None:
+    """Held against one question per exclusion and name."""
+    names = [f"{prefix}layers.3.{block}.experts" for prefix in ("model.", "") for block in ("mlp",)]
+
+    def covered(name: str) -> bool:
+        return any(
+            fnmatchcase(name, e) or fnmatchcase(name, f"{e}.*")
+            if "*" in e or "?" in e
+            else f".{e}." in f".{name}."
+            for e in excluded
+        )
+
+    expected = "fp8_block"
+    if any(map(covered, names)):
+        expected = "bf16"
+    elif any(covered(f"{name}.0.up_proj") for name in names):
+        expected = "mixed"
+    found = experts({**FP8, "modules_to_not_convert": excluded})
+    # Other spellings of the names are tried as well, so that more may be covered, never less.
+    order = ["fp8_block", "mixed", "bf16"]
+    assert order.index(found) >= order.index(expected)
+    if not any("*" in e or "?" in e for e in excluded):
+        assert found == expected
 
 
 def test_modules_with_kinds_of_their_own() -> None:

@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 
 from discover_models.errors import SourceError
+from discover_models.sources import sglang_configs
+from discover_models.sources.cache import DiskCache
 from discover_models.sources.config_defaults import ClassDefaults, ConfigDefaults, Default
 from discover_models.sources.sglang_configs import CONFIGS, SglangConfigs
 
@@ -44,6 +46,7 @@ class MiniTextConfig(PretrainedConfig):
         head_dim=None,
         num_experts=None,
         sizes=(2, 2),
+        grid=((1, 2), (3, 4)),
         sizes_of_parts=9,
         num_hidden_layers=SIZE,
         window=128,
@@ -162,6 +165,7 @@ def test_arguments_give_defaults_with_their_place(configs: SglangConfigs) -> Non
     assert found.value == 4096
     assert found.source == f"default of sglang 0.0.1 MiniTextConfig ({CONFIGS}/mini.py:12)"
     assert text.get("sizes") == [2, 2]
+    assert text.get("grid") == [[1, 2], [3, 4]]
     assert text.get("rank") == 64
     assert text.get("pattern") == 6
 
@@ -224,6 +228,18 @@ def test_other_classes_are_no_configurations(configs: SglangConfigs) -> None:
 
 def test_a_broken_file_is_named_and_hides_nothing_else(configs: SglangConfigs) -> None:
     assert list(configs.unread) == [f"{CONFIGS}/broken.py"]
+
+
+def test_classes_are_read_once(
+    configs: SglangConfigs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache = DiskCache(tmp_path / "cache")
+    first = SglangConfigs(tmp_path, "sglang 0.0.1", TRANSFORMERS, cache)
+    assert first.class_names() == configs.class_names()
+    monkeypatch.setattr(sglang_configs, "_Reader", None)
+    again = SglangConfigs(tmp_path, "sglang 0.0.1", TRANSFORMERS, cache)
+    assert again.class_names() == configs.class_names()
+    assert read(again, "mini_text").get("grid") == [[1, 2], [3, 4]]
 
 
 def test_a_folder_that_is_no_checkout_is_an_error(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from itertools import product, takewhile
 
 from discover_models.domain.frozen import Frozen
@@ -37,22 +37,22 @@ class ModelName(Frozen):
     release: str = ""
     """A version behind size or tuning, as in ``Mistral-7B-Instruct-v0.3``."""
 
-    @property
+    @cached_property
     def identity(self) -> str:
         """The words as one, so that ``NemotronH`` is ``Nemotron-H``; digits stay apart."""
         return _joined(self.words)
 
-    @property
+    @cached_property
     def unsized(self) -> str:
         """The identity without sizes."""
         return _joined(tuple(w for w in self.words if not _SIZE.fullmatch(w)))
 
-    @property
+    @cached_property
     def sizes(self) -> tuple[str, ...]:
         """The words that are parameter or expert counts."""
         return tuple(w for w in self.words if _SIZE.fullmatch(w))
 
-    @property
+    @cached_property
     def series(self) -> str:
         """The leading letters, as in ``qwen`` or ``glm``."""
         letters = re.match(r"[^\W\d]+", self.words[0]) if self.words else None

@@ -33,18 +33,19 @@ class Quantization:
 
     whole: str
     """``bf16``, ``fp8_block``, …; ``mixed`` where it depends on the layer."""
-    by_module: tuple[tuple[str, str], ...] = ()
-    """Module name → data type, for mixed checkpoints."""
+    by_layer: Mapping[int, frozenset[str]] | None = None
+    """Data types of each layer's experts, for checkpoints that name them module by module."""
     excluded: tuple[str, ...] = ()
     """Patterns of modules that stay BF16."""
 
     def experts(self, layer: int) -> str:
         """How the routed experts of a layer are stored."""
-        if self.by_module:
-            kinds = _experts_by_layer(self.by_module).get(layer, frozenset[str]())
+        if self.by_layer is not None:
+            kinds = self.by_layer.get(layer, frozenset[str]())
             return next(iter(kinds)) if len(kinds) == 1 else "mixed" if kinds else "bf16"
-        names = [f"{prefix}layers.{layer}.{block}.experts" for prefix in _PREFIXES for block in
-                 ("mlp", "block_sparse_moe", "feed_forward", "mixer", "moe", "ffn")]  # fmt: skip
+        if not any(_compiled(self.excluded)):
+            return self.whole
+        names = _names(layer)
         if any(_covers(self.excluded, name) for name in names):
             return "bf16"
         if any(_covers(self.excluded, f"{name}.0.up_proj") for name in names):
@@ -53,17 +54,27 @@ class Quantization:
 
 
 _PREFIXES = ("model.", "model.language_model.", "language_model.model.", "backbone.", "")
+_BLOCKS = ("mlp", "block_sparse_moe", "feed_forward", "mixer", "moe", "ffn")
+_NAME_PARTS = {"model", "language_model", "backbone", "layers", *_BLOCKS, "experts", "up_proj"}
+"""All that the names of routed experts are made of, but for numbers."""
+_WILD = re.compile(r"[*?]")
 _EXPERTS = re.compile(r"(?:^|\.)layers\.(\d+)\..*(?<!shared_)experts\b")
 
 
-@lru_cache(maxsize=4)
-def _experts_by_layer(by_module: tuple[tuple[str, str], ...]) -> Mapping[int, frozenset[str]]:
+@lru_cache(maxsize=256)
+def _names(layer: int) -> tuple[str, ...]:
+    """The names that the routed experts of a layer may have."""
+    blocks = (f"layers.{layer}.{block}.experts" for block in _BLOCKS)
+    return tuple(f"{prefix}{block}" for block in blocks for prefix in _PREFIXES)
+
+
+def _experts_by_layer(modules: Mapping[str, object]) -> Mapping[int, frozenset[str]]:
     """How each layer's experts are stored; real files name 20,000 modules."""
     found: dict[int, set[str]] = {}
-    for name, kind in by_module:
-        match = _EXPERTS.search(name)
+    for name, value in modules.items():
+        match = _EXPERTS.search(name) if "experts" in name else None
         if match is not None:
-            found.setdefault(int(match[1]), set()).add(kind)
+            found.setdefault(int(match[1]), set()).add(_module_kind(value))
     return {layer: frozenset(kinds) for layer, kinds in found.items()}
 
 
@@ -75,6 +86,8 @@ def _covers(excluded: tuple[str, ...], name: str) -> bool:
     patterns, paths = _compiled(excluded)
     if any(pattern.match(name) for pattern in patterns):
         return True
+    if not paths:
+        return False
     parts = name.split(".")
     runs = (".".join(parts[i:j]) for i, j in combinations(range(len(parts) + 1), 2))
     return any(run in paths for run in runs)
@@ -82,21 +95,35 @@ def _covers(excluded: tuple[str, ...], name: str) -> bool:
 
 @lru_cache(maxsize=4)
 def _compiled(excluded: tuple[str, ...]) -> tuple[tuple[re.Pattern[str], ...], frozenset[str]]:
-    """The exclusions as expressions, and the plain paths, of which real files have hundreds.
+    """The exclusions as expressions, and the plain paths, as far as they can be of an expert.
 
-    A published expression that is not valid excludes nothing.
+    Real files have hundreds, nearly all of them of other modules. A published expression that
+    is not valid excludes nothing.
     """
     patterns: list[re.Pattern[str]] = []
+    globs: list[str] = []
     paths: set[str] = set()
     for pattern in excluded:
         if pattern.startswith("re:"):
             with suppress(re.error):
                 patterns.append(re.compile(pattern[3:]))
-        elif "*" in pattern or "?" in pattern:
-            patterns.append(re.compile(f"{translate(pattern)}|{translate(pattern + '.*')}"))
+        elif "[" not in pattern and not all(map(_may_be_of_expert, pattern.split("."))):
+            continue
+        elif _WILD.search(pattern):
+            globs += (translate(pattern), translate(f"{pattern}.*"))
         else:
             paths.add(pattern)
+    if globs:
+        patterns.append(re.compile("|".join(globs)))
     return tuple(patterns), frozenset(paths)
+
+
+def _may_be_of_expert(part: str) -> bool:
+    """Whether what stands between two dots of a path or glob can be in a routed expert's name."""
+    beginning, *wild = _WILD.split(part, maxsplit=1)
+    if not beginning or beginning.isdecimal():
+        return True
+    return any(name.startswith(beginning) if wild else name == beginning for name in _NAME_PARTS)
 
 
 def read_quantization(
@@ -165,10 +192,8 @@ def _modelopt(section: Mapping[str, object]) -> Quantization:
     algorithm = str(section.get("quant_algo") or "")
     layers = section.get("quantized_layers")
     if isinstance(layers, dict) and layers:
-        named = cast("dict[str, object]", layers)
-        return Quantization(
-            "mixed", tuple((name, _module_kind(value)) for name, value in named.items()), excluded
-        )
+        by_layer = _experts_by_layer(cast("dict[str, object]", layers))
+        return Quantization("mixed", by_layer, excluded)
     known = _ALGORITHMS.get(algorithm.upper())
     return Quantization(known or algorithm.lower() or "unknown", excluded=excluded)
 

@@ -214,12 +214,21 @@ class FlashInferAnswers:
 class SglangAnswers:
     """A checkout of SGLang; see `SglangIndex` for what the questions mean."""
 
-    def __init__(self, checkout: Path, commit: str | None, cache: DiskCache | None = None) -> None:
-        """Raises `SourceError` when the checkout has no SGLang package."""
+    def __init__(
+        self,
+        checkout: Path,
+        commit: str | None,
+        cache: DiskCache | None = None,
+        contents: Contents | None = None,
+    ) -> None:
+        """Raises `SourceError` when the checkout has no SGLang package.
+
+        `contents` are the checkout's, where they are known already.
+        """
         self._checkout = checkout
         self._commit = commit
         self._cache = cache
-        self._contents = Contents(checkout) if cache is not None else None
+        self._contents = (contents or Contents(checkout)) if cache is not None else None
         key = files_key(self._contents, sglang_files.searched_files(checkout))
         self._answers = Answers("sglang", key, commit, cache)
         if not self._answers.any:

@@ -208,6 +208,8 @@ def _refresh_ours(git: Git, wanted: Wanted, marker: Marker, interrupted: bool) -
     if marker.folders != wanted.folders:
         git.bytes("sparse-checkout", "set", "--cone", *wanted.folders, timeout=NETWORK_TIMEOUT)
     _move(git, commit, known=(marker.commit, marker.moving_to), force=interrupted)
+    # After a copy, as from a cache, git would read every file again at each question.
+    git.succeeds("update-index", "-q", "--refresh")
     _fetch_compared(git, wanted, commit)
     _write_marker(git.folder, Marker(url=wanted.spec.url, commit=commit, folders=wanted.folders))
 

@@ -28,6 +28,12 @@ def commit_date(git: Git, commit: str) -> datetime:
     return datetime.fromtimestamp(int(git.text("log", "-1", "--format=%ct", commit)), UTC)
 
 
+def head_commit(git: Git) -> tuple[str, datetime]:
+    """The full id of what is checked out, and its committer's date in UTC."""
+    commit, _, seconds = git.text("log", "-1", "--format=%H %ct", "HEAD", "--").partition(" ")
+    return commit, datetime.fromtimestamp(int(seconds), UTC)
+
+
 def find_base(git: Git, head: str, since: datetime) -> Base:
     """The last commit before `since` on the first-parent line of `head`.
 

@@ -8,7 +8,7 @@ it is, replaced when it is None, computed by one operation. Anything else is lef
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
@@ -79,8 +79,9 @@ class SglangConfigs:
         version: str,
         transformers: ConfigLookup,
         cache: DiskCache | None = None,
+        contents: Contents | None = None,
     ) -> None:
-        """The classes below `checkout`.
+        """The classes below `checkout`, whose `contents` may be known already.
 
         `version` is how the checkout is named to the reader (``sglang 0.5.23``); `transformers`
         answers for base classes that SGLang imports from there, and is the package's own table
@@ -95,6 +96,7 @@ class SglangConfigs:
         self._checkout = checkout
         self._transformers = transformers
         self._cache = cache
+        self._contents = contents or Contents(checkout)
 
     @property
     def unread(self) -> Mapping[str, str]:
@@ -141,7 +143,7 @@ class SglangConfigs:
         if self._cache is None:
             return self._read()
         files = files_below(self._checkout / CONFIGS, self._checkout, ".py")
-        key = Contents(self._checkout).key(files)
+        key = self._contents.key(files)
         return kept(self._cache, "sglang-configs", key, _Table, self._read)
 
     def _read(self) -> _Table:
@@ -284,7 +286,19 @@ def _constant(node: ast.expr | None) -> Json:
                 value = ast.literal_eval(node)
             except (ValueError, TypeError, RecursionError):
                 return UNKNOWN
-            return list(cast("tuple[Json]", value)) if isinstance(value, tuple) else value
+            return _as_json(value)
+
+
+def _as_json(value: object) -> Json:
+    """The value as a configuration file would hold it; UNKNOWN for what none can hold."""
+    if isinstance(value, tuple | list):
+        items = [_as_json(item) for item in cast("Iterable[object]", value)]
+        return UNKNOWN if UNKNOWN in items else items
+    if isinstance(value, dict):
+        named = {str(k): _as_json(v) for k, v in cast("dict[object, object]", value).items()}
+        return UNKNOWN if UNKNOWN in named.values() else named
+    plain = value is None or isinstance(value, str | int | float)
+    return value if plain else UNKNOWN
 
 
 def _constant_field(keywords: list[ast.keyword]) -> Json:

@@ -36,12 +36,17 @@ class SourceArchitectures:
         commit: str | None,
         libraries: Sequence[ConfigLookup],
         cache: DiskCache | None = None,
+        contents: Contents | None = None,
     ) -> None:
-        """`libraries` give what configuration classes say of fields that a file leaves out."""
+        """`libraries` give what configuration classes say of fields that a file leaves out.
+
+        `contents` are the checkout's, where they are known already.
+        """
         self._checkout = checkout
         self._commit = commit
         self._libraries = libraries
         self._cache = cache
+        self._contents = (contents or Contents(checkout)) if cache is not None else None
 
     def read(self, config: Mapping[str, object]) -> Architecture:
         """The decoder that SGLang builds from the whole content of a ``config.json``.
@@ -84,5 +89,4 @@ class SourceArchitectures:
     @cached_property
     def _files(self) -> str | None:
         """Stands for all of SGLang's files: any of them may be what a class is made of."""
-        contents = Contents(self._checkout) if self._cache is not None else None
-        return files_key(contents, searched_files(self._checkout))
+        return files_key(self._contents, searched_files(self._checkout))

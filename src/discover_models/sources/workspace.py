@@ -23,7 +23,7 @@ from discover_models.sources.clone import (
     update,
 )
 from discover_models.sources.git import Git
-from discover_models.sources.history import Base, commit_date, find_base, shallow_commits
+from discover_models.sources.history import Base, find_base, head_commit, shallow_commits
 from discover_models.sources.source_spec import SourceName, SourceSpec
 
 
@@ -166,7 +166,7 @@ class Workspace:
         git = self.git(name)
         if not git.folder.is_dir():
             raise SourceError(f"{git.folder} is not there")
-        commit = git.text("rev-parse", "--verify", "HEAD^{commit}")
+        commit, date = head_commit(git)
         if is_half_moved(git, read_marker(git.folder)):
             raise SourceError(f"{git.folder} is half refreshed; run again without --offline")
         compared = since is not None and LAYOUT[name].compared
@@ -174,7 +174,7 @@ class Workspace:
             name=name,
             path=git.folder,
             commit=commit,
-            date=commit_date(git, commit),
+            date=date,
             dirty=bool(uncommitted(git)),
             shallow=bool(shallow_commits(git)),
             base=find_base(git, commit, since) if compared and since else None,

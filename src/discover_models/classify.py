@@ -43,6 +43,10 @@ class FlashInfer(Protocol):
         """What the pattern's group captures in a file."""
         ...
 
+    def named(self, word: str) -> tuple[Evidence, ...]:
+        """Where an API with `word` in its name is defined, or that there is none."""
+        ...
+
 
 class Sglang(Protocol):
     """What the verdicts ask of SGLang's index."""
@@ -219,6 +223,8 @@ def _flashinfer(
         if spec.always_supported:
             return _FiVerdict(status="fi_supported", notes=(_trace_undecided(index),))
         return _FiVerdict(notes=(reason,))
+    if not spec.apis and not spec.always_supported:
+        return _without_api(spec, index)
     lookups, errors = _lookups(spec, index)
     found = tuple(lookup for lookup in lookups if lookup.found)
     evidence = tuple(item for lookup in (found or lookups) for item in lookup.evidence)
@@ -235,6 +241,19 @@ def _flashinfer(
         notes=(*missing.notes, *refusal.notes, *traced.notes),
         tests=tuple(test for lookup in found for test in lookup.tests),
         apis=tuple(lookup.api for lookup in found),
+    )
+
+
+def _without_api(spec: KernelSpec, index: FlashInfer) -> _FiVerdict:
+    """Missing where no API even sounds like it; a name that does is for a person to look at."""
+    evidence = tuple(line for word in spec.sought for line in index.named(word))
+    near = tuple(line for line in evidence if line.found)
+    if not near:
+        return _FiVerdict(status="fi_missing", evidence=evidence)
+    names = ", ".join(line.looked_for for line in near)
+    return _FiVerdict(
+        evidence=near,
+        notes=(f"fi_status undecided: nothing here says whether it is {names}",),
     )
 
 

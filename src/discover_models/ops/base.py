@@ -73,8 +73,14 @@ class KernelSpec:
 
     key: str
     op_type: str
-    apis: tuple[str, ...]
-    """Public FlashInfer APIs that implement it; the dataset's tagged one first."""
+    title: str
+    """The kernel for people, without its shape: ``Mamba-2 selective state update (decode)``."""
+    apis: tuple[str, ...] = ()
+    """Public FlashInfer APIs that implement it; the dataset's tagged one first. Empty where none
+    did when the family was written."""
+    sought: tuple[str, ...] = ()
+    """Where `apis` is empty: what the name of an API for it would contain. One that is found later
+    leaves the verdict undecided, for a person to look at."""
     paths: tuple[CodePath, ...] = ()
     """All code paths of those APIs; empty where no shape is refused."""
     dumps: tuple[Dump, ...] = ()

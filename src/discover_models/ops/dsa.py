@@ -11,11 +11,13 @@ from discover_models.ops.mla import TRTLLM_GEN_PAGE, latent_axes
 TOPK_INDEXER = KernelSpec(
     key="dsa_topk_indexer",
     op_type="dsa_paged",
+    title="DSA indexer: FP8 scores and top-k token selection",
     apis=("flashinfer.dsa_indexer.dsa_indexer_topk",),
 )
 SPARSE_ATTENTION = KernelSpec(
     key="dsa_sparse_attention",
     op_type="dsa_paged",
+    title="DSA sparse attention over the selected tokens",
     apis=("flashinfer.decode.trtllm_batch_decode_with_kv_cache_mla",),
     paths=(
         CodePath(name="trtllm-gen sparse MLA", limits=(TRTLLM_GEN_PAGE,)),

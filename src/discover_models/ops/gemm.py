@@ -23,6 +23,7 @@ from discover_models.ops.base import Dump, KernelSpec, Need
 GEMM = KernelSpec(
     key="gemm",
     op_type="gemm",
+    title="GEMM of a linear layer",
     apis=("flashinfer.gemm.mm_bf16",),
     dumps=(
         Dump(

@@ -47,6 +47,7 @@ _TRTLLM_GEN = CodePath(name="trtllm-gen and cuDNN kernels", checked=False)
 PAGED_DECODE = KernelSpec(
     key="gqa_paged_decode",
     op_type="gqa_paged",
+    title="grouped-query attention over a paged KV cache (decode)",
     apis=(
         "flashinfer.decode.BatchDecodeWithPagedKVCacheWrapper",
         "flashinfer.decode.trtllm_batch_decode_with_kv_cache",
@@ -60,6 +61,7 @@ PAGED_DECODE = KernelSpec(
 PAGED_PREFILL = KernelSpec(
     key="gqa_paged_prefill_causal",
     op_type="gqa_paged",
+    title="grouped-query attention over a paged KV cache (causal prefill)",
     apis=(
         "flashinfer.prefill.BatchPrefillWithPagedKVCacheWrapper",
         "flashinfer.prefill.trtllm_batch_context_with_kv_cache",
@@ -84,6 +86,7 @@ PAGED_PREFILL = KernelSpec(
 RAGGED_PREFILL = KernelSpec(
     key="gqa_ragged_prefill_causal",
     op_type="gqa_ragged",
+    title="grouped-query attention over ragged K and V (causal prefill)",
     apis=("flashinfer.prefill.BatchPrefillWithRaggedKVCacheWrapper",),
     paths=(CodePath(name="FA2 prefill", limits=(_FA2_HEAD_DIM,)), _TRTLLM_GEN),
     dumps=(

@@ -18,6 +18,7 @@ from discover_models.ops.base import (
 SSU_DECODE = KernelSpec(
     key="mamba_ssu_decode",
     op_type="mamba_ssu",
+    title="Mamba-2 selective state update (decode)",
     apis=("flashinfer.mamba.selective_state_update",),
     paths=(
         CodePath(

@@ -49,6 +49,7 @@ TRTLLM_GEN_PAGE = Limit(
 PAGED_DECODE = KernelSpec(
     key="mla_paged_decode",
     op_type="mla_paged",
+    title="multi-head latent attention over a paged latent cache (decode)",
     apis=(
         "flashinfer.mla.BatchMLAPagedAttentionWrapper",
         "flashinfer.mla.trtllm_batch_decode_with_kv_cache_mla",
@@ -58,12 +59,14 @@ PAGED_DECODE = KernelSpec(
 PAGED_PREFILL = KernelSpec(
     key="mla_paged_prefill_causal",
     op_type="mla_paged",
+    title="multi-head latent attention over a paged latent cache (causal prefill)",
     apis=("flashinfer.mla.BatchMLAPagedAttentionWrapper",),
     paths=(_FA2_LATENT,),
 )
 RAGGED_PREFILL = KernelSpec(
     key="mla_ragged_prefill_causal",
     op_type="mla_ragged",
+    title="multi-head latent attention over ragged K and V (causal prefill)",
     apis=(
         "flashinfer.prefill.BatchPrefillWithRaggedKVCacheWrapper",
         "flashinfer.prefill.trtllm_ragged_attention_deepseek",

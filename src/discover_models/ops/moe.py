@@ -47,6 +47,7 @@ def _fp8_block_scale_spec(routing: str, member: str) -> KernelSpec:
     return KernelSpec(
         key=f"moe_fp8_block_scale_{routing}",
         op_type="moe",
+        title=f"FP8 block-scale mixture of experts, {member} routing",
         apis=("flashinfer.fused_moe.trtllm_fp8_block_scale_moe",),
         traced_as=routing,
         requires=(_ENUM, f" {member} = "),
@@ -60,21 +61,25 @@ FP8_BLOCK_SCALE = {
 FP4_BLOCK_SCALE = KernelSpec(
     key="trtllm_fp4_block_scale_moe",
     op_type="moe",
+    title="NVFP4 mixture of experts",
     apis=("flashinfer.fused_moe.trtllm_fp4_block_scale_moe",),
 )
 FP4_BLOCK_SCALE_ROUTED = KernelSpec(
     key="trtllm_fp4_block_scale_routed_moe",
     op_type="moe",
+    title="NVFP4 mixture of experts, routed beforehand",
     apis=("flashinfer.fused_moe.trtllm_fp4_block_scale_routed_moe",),
 )
 FP8_PER_TENSOR = KernelSpec(
     key="trtllm_fp8_per_tensor_scale_moe",
     op_type="moe",
+    title="per-tensor FP8 mixture of experts",
     apis=("flashinfer.fused_moe.trtllm_fp8_per_tensor_scale_moe",),
 )
 MXINT4 = KernelSpec(
     key="trtllm_mxint4_block_scale_moe",
     op_type="moe",
+    title="MXINT4 mixture of experts",
     apis=("flashinfer.fused_moe.trtllm_mxint4_block_scale_moe",),
 )
 _MXFP4_NAMES = {"renorm": "renormalize_routing"}
@@ -83,6 +88,7 @@ MXFP4 = {
     routing: KernelSpec(
         key=f"moe_fp4_block_scale_{_MXFP4_NAMES.get(routing, routing)}",
         op_type="moe",
+        title=f"MXFP4 block-scale mixture of experts, {member} routing",
         apis=("flashinfer.fused_moe.trtllm_fp4_block_scale_moe",),
         traced_as=routing,
         requires=(_ENUM, f" {member} = "),
@@ -92,6 +98,7 @@ MXFP4 = {
 MXFP4_ROUTED = KernelSpec(
     key="trtllm_fp4_block_scale_routed_moe_mxfp4",
     op_type="moe",
+    title="MXFP4 mixture of experts, routed beforehand",
     apis=("flashinfer.fused_moe.trtllm_fp4_block_scale_routed_moe",),
 )
 _ACTIVATIONS = {

@@ -17,11 +17,13 @@ from discover_models.ops.base import KernelSpec, Need
 RMSNORM = KernelSpec(
     key="rmsnorm",
     op_type="rmsnorm",
+    title="RMSNorm",
     apis=("flashinfer.norm.rmsnorm",),
 )
 FUSED_ADD_RMSNORM = KernelSpec(
     key="fused_add_rmsnorm",
     op_type="rmsnorm",
+    title="RMSNorm fused with the residual addition",
     apis=("flashinfer.norm.fused_add_rmsnorm",),
 )
 _SPECS = {spec.key: spec for spec in (RMSNORM, FUSED_ADD_RMSNORM)}

@@ -16,6 +16,7 @@ from discover_models.ops.base import CodePath, KernelSpec, Limit, Need
 ROPE = KernelSpec(
     key="rope_with_cos_sin_cache",
     op_type="rope",
+    title="rotary position embedding from a cos/sin cache",
     apis=(
         "flashinfer.rope.apply_rope_with_cos_sin_cache_inplace",
         "flashinfer.rope.apply_rope_with_cos_sin_cache",

@@ -11,6 +11,7 @@ _ARGUMENTS = {
     "top_k_top_p": {"top_k": ("int32", ("batch_size",)), "top_p": ("float32", ("batch_size",))},
     "top_p": {"top_p": ("float32", ("batch_size",))},
 }
+_TITLES = {"top_k": "top-k", "top_k_top_p": "joint top-k and top-p", "top_p": "top-p"}
 _PROBS = {"probs": ("float32", ("batch_size", "vocab_size"))}
 
 
@@ -23,7 +24,11 @@ def _spec(kind: str) -> KernelSpec:
         api=key,
     )
     return KernelSpec(
-        key=key, op_type="sampling", apis=(f"flashinfer.sampling.{key}",), dumps=(dump,)
+        key=key,
+        op_type="sampling",
+        title=f"{_TITLES[kind]} sampling from probabilities",
+        apis=(f"flashinfer.sampling.{key}",),
+        dumps=(dump,),
     )
 
 

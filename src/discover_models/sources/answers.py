@@ -52,6 +52,7 @@ class Kind(Generic[Value]):
 _API: Kind[ApiLookup] = Kind(ApiLookup)
 _CALL: Kind[CallLookup] = Kind(CallLookup)
 _LINE: Kind[Evidence | None] = Kind(Evidence | None)
+_LINES: Kind[tuple[Evidence, ...]] = Kind(tuple[Evidence, ...])
 _TEXTS: Kind[tuple[str, ...]] = Kind(tuple[str, ...])
 
 
@@ -167,6 +168,9 @@ class FlashInferAnswers:
             _TEXTS,
             lambda: self._index.matches(path, pattern),
         )
+
+    def named(self, word: str) -> tuple[Evidence, ...]:
+        return self._answers.ask(f"named {word}", _LINES, lambda: self._index.named(word))
 
     def save(self) -> None:
         """Keep the new answers."""

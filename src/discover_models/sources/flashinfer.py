@@ -45,6 +45,10 @@ _NOT_API = ("experimental", "data", "testing", "trace")
 sources, helpers for its tests, templates."""
 _STABLE = "flashinfer_api"
 _EXPERIMENTAL = "flashinfer_experimental_api"
+_MARKED = re.compile(
+    rf"^[ \t]*@{_STABLE}\b.*?^[ \t]*(?:async )?def (\w+)", re.MULTILINE | re.DOTALL
+)
+"""A function or method with that decorator, whatever other decorators stand between."""
 _RUN_METHODS = ("run", "forward", "__call__")
 """What is called on a class, in this order; `plan` is not the kernel."""
 
@@ -123,6 +127,33 @@ class FlashInferIndex:
     def matches(self, path: str, pattern: str) -> tuple[str, ...]:
         """What the pattern's group captures in a file; nothing when the file is not there."""
         return tuple(match[1] for match in re.finditer(pattern, self._text(path) or ""))
+
+    def named(self, word: str) -> tuple[Evidence, ...]:
+        """Where a supported API with `word` in its name is defined; one line of "none" otherwise.
+
+        Any file of the package counts, exported or not: this looks for what may be a kernel that
+        nobody here knows yet.
+        """
+        found = tuple(
+            self._evidence(path, line, name) for path, line, name in self._apis if word in name
+        )
+        if found:
+            return found
+        looked_for = f"an API whose name contains {word}"
+        return (self._evidence(self._api.root, None, looked_for, found=False),)
+
+    @cached_property
+    def _apis(self) -> tuple[tuple[Path, int, str], ...]:
+        """File, line and name of everything that carries the decorator of supported APIs."""
+        found: list[tuple[Path, int, str]] = []
+        for path in sorted(self._api.root.rglob("*.py")):
+            if path.relative_to(self._api.root).parts[0] in _NOT_API:
+                continue
+            text = path.read_text("utf-8", errors="replace")
+            for mark in _MARKED.finditer(text):
+                line = text.count("\n", 0, mark.start(1)) + 1
+                found.append((path, line, mark[1]))
+        return tuple(found)
 
     def _text(self, path: str) -> str | None:
         if path not in self._texts:

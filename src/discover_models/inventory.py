@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 
 from discover_models.classify import Sources, classify, tagged_only
 from discover_models.domain.architecture import Architecture, Ffn, Mixer, MlaAttention, OtherMixer
+from discover_models.domain.evidence import Evidence
 from discover_models.domain.kernel import ClassifiedKernel, Inventory, Parallelism
 from discover_models.domain.model_name import plain_slugs
 from discover_models.errors import SourceError
@@ -25,6 +26,7 @@ def build_inventory(
     sources: Sources,
     repo_shas: Mapping[str, str],
     notes: Iterable[str] = (),
+    implementation: Evidence | None = None,
 ) -> Inventory:
     """What the model needs and where each definition stands.
 
@@ -55,6 +57,7 @@ def build_inventory(
             for name, source in (("flashinfer", sources.flashinfer), ("sglang", sources.sglang))
             if isinstance(source, SourceError)
         },
+        implementation=implementation,
     )
 
 

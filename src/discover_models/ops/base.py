@@ -88,6 +88,11 @@ class KernelSpec:
     """For APIs whose template depends on an argument: the value that this kernel passes."""
     requires: tuple[str, str] | None = None
     """File and text that a FlashInfer must have besides the API, for example an enum member."""
+    asked_as: tuple[str, str] | None = None
+    """Key and title of the request to FlashInfer where one piece of work would bring several
+    kernels; None: `key` and `title`."""
+    data_type: str = "bf16"
+    """For people: what the kernel computes with, where the need names no variant."""
     always_supported: bool = False
     """The reference implementation is PyTorch itself."""
 

@@ -16,6 +16,7 @@ from discover_models.ops.base import (
     split,
 )
 
+_ASKED_AS = ("mla", "multi-head latent attention")
 _FA2_LATENT = CodePath(
     name="FA2 MLA",
     limits=(
@@ -50,6 +51,7 @@ PAGED_DECODE = KernelSpec(
     key="mla_paged_decode",
     op_type="mla_paged",
     title="multi-head latent attention over a paged latent cache (decode)",
+    asked_as=_ASKED_AS,
     apis=(
         "flashinfer.mla.BatchMLAPagedAttentionWrapper",
         "flashinfer.mla.trtllm_batch_decode_with_kv_cache_mla",
@@ -60,6 +62,7 @@ PAGED_PREFILL = KernelSpec(
     key="mla_paged_prefill_causal",
     op_type="mla_paged",
     title="multi-head latent attention over a paged latent cache (causal prefill)",
+    asked_as=_ASKED_AS,
     apis=("flashinfer.mla.BatchMLAPagedAttentionWrapper",),
     paths=(_FA2_LATENT,),
 )
@@ -67,6 +70,7 @@ RAGGED_PREFILL = KernelSpec(
     key="mla_ragged_prefill_causal",
     op_type="mla_ragged",
     title="multi-head latent attention over ragged K and V (causal prefill)",
+    asked_as=_ASKED_AS,
     apis=(
         "flashinfer.prefill.BatchPrefillWithRaggedKVCacheWrapper",
         "flashinfer.prefill.trtllm_ragged_attention_deepseek",

@@ -16,6 +16,7 @@ from discover_models.domain.kernel import (
     Axis,
     ClassifiedKernel,
     Inventory,
+    Lack,
     Parallelism,
     RequiredKernel,
 )
@@ -23,6 +24,7 @@ from discover_models.domain.manifest import (
     Manifest,
     ManifestEvidence,
     ManifestKernel,
+    ManifestLack,
     ManifestParallelism,
 )
 
@@ -68,12 +70,17 @@ def kernel_of(entry: ManifestKernel) -> ClassifiedKernel:
         matched_name=entry.dataset_name,
         workloads=entry.dataset_workloads,
         fi_status=entry.fi_status,
+        fi_lack=_lack(entry.fi_lack),
         fi_trace_template=entry.fi_trace_template,
         sgl_status=entry.sgl_status,
         evidence=_evidence(entry.evidence),
         tests=_evidence(entry.tests),
         notes=entry.notes,
     )
+
+
+def _lack(found: ManifestLack | None) -> Lack | None:
+    return Lack.model_validate(found.known()) if found is not None else None
 
 
 def _parallelism(values: Iterable[ManifestParallelism]) -> tuple[Parallelism, ...]:

@@ -353,7 +353,7 @@ def _lacks(spec: KernelSpec, index: FlashInfer) -> _Part:
     if cited.found:
         return _Part(evidence=(cited,))
     note = f"{file} has no {name!r}: this FlashInfer lacks it"
-    lack = _lack(spec).model_copy(update={"request": _key(f"{spec.op_type}.{name}")})
+    lack = _lack(spec, limit=name).model_copy(update={"request": _key(f"{spec.op_type}.{name}")})
     return _Part(evidence=(cited,), notes=(note,), lack=lack)
 
 

@@ -37,6 +37,7 @@ demo: sync
 
 test: sync
 	@$(RUN) python scripts/get_emulator.py || echo "Tests that talk to GitHub's emulator are skipped."
+	@$(RUN) python scripts/get_axe.py || echo "The page is not checked for accessibility."
 	$(RUN) pytest $(ARGS)
 
 lint: sync lint-action

@@ -3,6 +3,7 @@
 from typing import Any
 
 from discover_models.domain.architecture import Unmapped
+from discover_models.domain.depth import Depth, Provider, Reach, Release, ShapePath, Veto
 from discover_models.domain.dimension import Origin
 from discover_models.domain.evidence import Evidence, Repository
 from discover_models.domain.kernel import (
@@ -194,3 +195,27 @@ def deferred(**fields: Any) -> Deferred:
         "message": "sample-org/Closed-Model is gated: accept its terms and set HF_TOKEN.",
     }
     return Deferred(**{**values, **fields})
+
+
+def depth(line: int = 77, **fields: Any) -> Depth:
+    """Something of everything that stands beside the verdicts."""
+    backend = evidence("sglang", "python/sglang/srt/layers/backend.py", line)
+    values: dict[str, Any] = {
+        "release": Release(checkout="1.2.0", since="1.0.0", pinned="1.1.0", in_pinned=True),
+        "paths": (
+            ShapePath(name="CUDA cores", verdict="refuses", reason="group size 5"),
+            ShapePath(name="tensor cores", verdict="takes", gpus=("SM90", "SM100")),
+        ),
+        "reach": (
+            Reach(
+                how="flag",
+                api="flashinfer.decode.run",
+                flag="--attention-backend flashinfer",
+                evidence=(backend,),
+            ),
+        ),
+        "call_site": (evidence("sglang", "python/sglang/srt/models/sample.py", line),),
+        "served_by": (Provider(name="Triton", function="decode", gpus=("SM90",)),),
+        "vetoes": (Veto(feature="attention sinks", backend="flashinfer.decode.run"),),
+    }
+    return Depth(**{**values, **fields})

@@ -8,8 +8,10 @@ from collections.abc import Iterator
 from discover_models.domain.architecture import (
     Architecture,
     DenseMlp,
+    Dsv4Attention,
     GdnAttention,
     GqaAttention,
+    KdaAttention,
     LayerGroup,
     MambaMixer,
     Moe,
@@ -64,6 +66,11 @@ def _apart_from_linears(group: LayerGroup, hidden: Dim) -> Iterator[Dim]:
         case GdnAttention() as gdn:
             channels = 2 * (gdn.k_heads * gdn.k_head_dim) + gdn.v_heads * gdn.v_head_dim
             yield channels * gdn.conv_kernel
+        case Dsv4Attention() as dsv4:  # the grouped output projection is no GEMM of the list
+            yield dsv4.o_lora_rank * (dsv4.heads * dsv4.head_dim)
+        case KdaAttention() as kda:
+            channels = 2 * (kda.k_heads * kda.head_dim) + kda.v_heads * kda.v_head_dim
+            yield channels * kda.conv_kernel
         case MambaMixer() as mamba:
             channels = mamba.heads * mamba.head_dim + 2 * (mamba.groups * mamba.state_size)
             yield channels * mamba.conv_kernel

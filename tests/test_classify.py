@@ -571,4 +571,3 @@ def test_gemm_without_the_linear_layer_is_open(judge: Judge) -> None:
     found = judge(GEMM)
     assert (found.fi_status, found.sgl_status) == ("fi_supported", None)
     assert any("sgl_status undecided" in note for note in found.notes)
-

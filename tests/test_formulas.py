@@ -23,6 +23,7 @@ class Dense:
     intermediate: int
     vocab: int
     qk_norm: bool = False
+    gemma: bool = False
 
     def names(self) -> set[str]:
         h, q, kv, d, i, v = (
@@ -37,6 +38,12 @@ class Dense:
             f"gemm_n{h}_k{q * d}",
             f"gemm_n{2 * i}_k{h}",
             f"gemm_n{h}_k{i}",
+            f"{'gelu_tanh' if self.gemma else 'silu'}_and_mul_h{2 * i}",
+            *(
+                (f"gemma_rmsnorm_h{h}", f"gemma_fused_add_rmsnorm_h{h}", f"gemma_rmsnorm_h{d}")
+                if self.gemma
+                else ()
+            ),
             *(
                 f"gqa_paged_{s}_{heads}_ps{p}"
                 for s in ("decode", "prefill_causal")
@@ -59,7 +66,7 @@ DENSE = {
     "Qwen/Qwen3-14B": Dense(2, 5120, 40, 8, 128, 17408, 151936, qk_norm=True),
     "Qwen/Qwen3-32B": Dense(4, 5120, 64, 8, 128, 25600, 151936, qk_norm=True),
     "Qwen/Qwen3-8B": Dense(1, 4096, 32, 8, 128, 12288, 151936, qk_norm=True),
-    "google/gemma-3-27b-it": Dense(1, 5376, 32, 16, 128, 21504, 262208, qk_norm=True),
+    "google/gemma-3-27b-it": Dense(1, 5376, 32, 16, 128, 21504, 262208, True, gemma=True),
 }
 
 
@@ -75,7 +82,7 @@ def test_a_mixture_of_experts_without_dense_layers() -> None:
     """Qwen3-30B-A3B: 32 query and 4 KV heads of 128, hidden 2048, 128 experts of 768, top 8."""
     found = required("Qwen/Qwen3-30B-A3B", [1], [1])
     plain = Dense(1, 2048, 32, 4, 128, 6144, 151936, qk_norm=True).names()
-    unused_dense = {"gemm_n12288_k2048", "gemm_n2048_k6144"}
+    unused_dense = {"gemm_n12288_k2048", "gemm_n2048_k6144", "silu_and_mul_h12288"}
     experts = {"gemm_n128_k2048", "moe_fp8_block_scale_renorm_topk8_e128_h2048_i768"}
     assert {k.definition_name for k in found.kernels} == (plain - unused_dense) | experts
 
@@ -94,6 +101,7 @@ def test_deepseek_v3_and_r1(model: str) -> None:
         "gemm_n36864_k7168", "gemm_n7168_k18432",
         "gemm_n256_k7168",
         "gemm_n4096_k7168", "gemm_n7168_k2048",
+        "silu_and_mul_h36864", "silu_and_mul_h4096",
         *(f"mla_paged_{s}_h16_ckv512_kpe64_ps{p}"
           for s in ("decode", "prefill_causal") for p in (1, 64)),
         "mla_ragged_prefill_causal_h16_qk192_vo128",

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from builders import (
     EP4,
     TP8,
+    depth,
     evidence,
     existing,
     gqa,
@@ -22,6 +23,7 @@ from builders import (
     supported,
     undecided,
 )
+from discover_models.domain.depth import Release
 from discover_models.domain.kernel import ClassifiedKernel
 from discover_models.domain.manifest import Manifest, from_inventory
 from discover_models.errors import ManifestError
@@ -65,6 +67,37 @@ def test_a_moved_line_or_commit_is_no_change() -> None:
     moved = supported("x", evidence=(evidence("flashinfer", "flashinfer/decode.py", 999),))
     new = made(moved, day=DAY2, repo_shas={"flashinfer": "f" * 40})
     assert merge(old, new, refresh=True) is old
+
+
+def test_depth_that_only_moved_is_no_change() -> None:
+    old = made(supported("x", depth=depth(77)))
+    release = Release(checkout="1.3.0", since="1.0.0", pinned="1.2.0", in_pinned=True)
+    new = made(supported("x", depth=depth(99, release=release)), day=DAY2)
+    assert merge(old, new, refresh=True) is old
+
+
+def test_another_way_to_the_kernel_is_a_change() -> None:
+    old = made(supported("x", depth=depth()))
+    new = made(supported("x", depth=depth(reach=())), day=DAY2)
+    merged = merge(old, new, refresh=True)
+    assert entry(merged)["changed"] == "2026-05-04"
+    assert "reach" not in entry(merged)["depth"]
+
+
+def test_what_others_wrote_into_depth_survives() -> None:
+    value = data(made(supported("x", depth=depth())))
+    value["kernels"][0]["depth"]["reach"][0]["measured"] = "12 us"
+    value["kernels"][0]["depth"]["comment"] = "seen"
+    new = made(supported("x", depth=depth(vetoes=())), day=DAY2)
+    found = entry(merge(read(value), new, refresh=True))["depth"]
+    assert (found["comment"], found["reach"][0]["measured"]) == ("seen", "12 us")
+    assert "vetoes" not in found
+
+
+def test_depth_stays_while_its_source_is_down() -> None:
+    old = made(supported("x", depth=depth()))
+    new = made(undecided("x"), day=DAY2)
+    assert entry(merge(old, new, refresh=True, failed=DOWN))["depth"] == entry(old)["depth"]
 
 
 def test_a_model_stays_in_its_group() -> None:

@@ -282,6 +282,19 @@ def audit(
         raise typer.Exit(EXIT_FAILED)
 
 
+@app.command(short_help="Make a static page of manifests.")
+def site(
+    manifest_dir: Annotated[Path, typer.Option("--manifests", metavar="DIR",
+        help="Folder with the manifests (*.json) to show.")],
+    output: Annotated[Path, typer.Option(metavar="DIR",
+        help="Folder for the page; put it on GitHub Pages as it is.")] = Path("site"),
+) -> None:  # fmt: skip
+    """Make one static page of manifests: models, kernels, who has them and who needs them."""
+    from discover_models.commands.site import write_site
+
+    print(write_site(manifest_dir, output))
+
+
 def _audit_text(report: Report, format: AuditFormat) -> str:
     from discover_models.render import audit
 

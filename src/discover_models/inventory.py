@@ -3,7 +3,14 @@
 from collections.abc import Iterable, Mapping
 
 from discover_models.classify import Sources, classify, tagged_only
-from discover_models.domain.architecture import Architecture, Ffn, Mixer, MlaAttention, OtherMixer
+from discover_models.domain.architecture import (
+    Architecture,
+    Ffn,
+    GqaAttention,
+    Mixer,
+    MlaAttention,
+    OtherMixer,
+)
 from discover_models.domain.evidence import Evidence
 from discover_models.domain.kernel import ClassifiedKernel, Inventory, Parallelism
 from discover_models.domain.model_name import plain_slugs
@@ -13,7 +20,17 @@ from discover_models.slugs import slug_of
 from discover_models.sources.dataset import DatasetIndex
 
 DEFAULT_PARALLELISM = (Parallelism(source="default: the cookbook has no such model"),)
-_MIXER_NAMES = {"gqa": "GQA", "mla": "MLA", "gdn": "GDN", "mamba2": "Mamba-2"}
+_MIXER_NAMES = {
+    "gqa": "GQA",
+    "mla": "MLA",
+    "dsv4": "compressed sparse attention (DSV4)",
+    "gdn": "GDN",
+    "kda": "KDA",
+    "lightning": "lightning attention",
+    "mamba2": "Mamba-2",
+    "mamba1": "Mamba-1",
+    "short_conv": "short convolution",
+}
 
 
 def build_inventory(
@@ -98,6 +115,8 @@ def _mixer_name(mixer: Mixer) -> str:
         return mixer.name
     if isinstance(mixer, MlaAttention) and mixer.indexer is not None:
         return "MLA (DSA)"
+    if isinstance(mixer, GqaAttention) and mixer.msa is not None:
+        return "GQA (MSA)"
     return _MIXER_NAMES[mixer.kind]
 
 

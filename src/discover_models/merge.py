@@ -26,7 +26,11 @@ from discover_models.domain.manifest import (
     ManifestEvidence,
     ManifestKernel,
     ManifestParallelism,
+    ManifestPath,
+    ManifestProvider,
+    ManifestReach,
     ManifestUnmapped,
+    ManifestVeto,
     Open,
     Variant,
     sort_key,
@@ -36,8 +40,10 @@ from discover_models.errors import ManifestError
 NOT_REFRESHED = "not refreshed: "
 
 _Model = TypeVar("_Model", bound=Open)
-_PROOF = ("evidence", "tests")
-_VERDICTS = ("fi_status", "fi_lack", "fi_trace_template", "sgl_status", "tests")
+_PROOF = ("evidence", "tests", "call_site")
+_VERSIONS = ("checkout", "pinned")
+"""They move with every release, whatever the kernel does."""
+_VERDICTS = ("fi_status", "fi_lack", "fi_trace_template", "sgl_status", "tests", "depth")
 _DATASET_FIELDS = ("phase1_status", "dataset_name", "dataset_workloads", *_VERDICTS)
 _OUR_VALUES: dict[str, type] = {"axes": int, "formulas": str}
 """What we write into fields that are maps; anything else in them is foreign."""
@@ -46,6 +52,10 @@ _IDENTITY: dict[type[Open], Callable[[Any], tuple[Any, ...]]] = {
     ManifestParallelism: lambda p: (p.tp, p.ep, p.dp, p.dp_attention),
     ManifestUnmapped: lambda u: (u.what,),
     ManifestKernel: lambda k: (k.definition_name,),
+    ManifestPath: lambda p: (p.name,),
+    ManifestReach: lambda r: (r.api, r.flag, r.condition),
+    ManifestProvider: lambda p: (p.name, p.function),
+    ManifestVeto: lambda v: (v.feature, v.backend),
     Variant: lambda v: (v.hf_repo_id,),
 }
 """When two items of a list are the same thing."""
@@ -107,7 +117,7 @@ def _entry(
     before = _with(old, notes=_noted(old.notes, ()))  # that it was not refreshed is no fact
     same = _facts(before, notes=not blamed) == _facts(_united(seen, old), notes=not blamed)
     if same:
-        seen = _taken(seen, old, (*_PROOF, "changed"))
+        seen = _taken(seen, old, (*_PROOF, "depth", "changed"))
     if blamed:
         notes = old.notes if same else dict.fromkeys((*new.notes, *old.notes))
         seen = _with(seen, notes=_noted(notes, blamed))
@@ -155,7 +165,7 @@ def _unread_verdicts(
             return "flashinfer", _VERDICTS, ("flashinfer", "sglang")
         supported = old.fi_status == new.fi_status == "fi_supported"
         if "sglang" in unread and supported and new.sgl_status is None:
-            return "sglang", ("sgl_status",), ("sglang",)
+            return "sglang", ("sgl_status", "depth"), ("sglang",)
     return "", (), ()
 
 
@@ -310,7 +320,7 @@ def _facts(value: Any, *, notes: bool = True) -> Any:
 
 
 def _fact(name: str, field: Any, notes: bool) -> Any:
-    if name in ("date", "changed", "hf_revision"):
+    if name in ("date", "changed", "hf_revision", *_VERSIONS):
         return None
     if name == "repo_shas":
         return field.foreign()

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from discover_models import manifests
 from discover_models.bot_config import BotConfig, parse_config
 from discover_models.domain.kernel import Deferred, Inventory
 from discover_models.domain.manifest import Manifest
 from discover_models.errors import UsageError
+from discover_models.manifest_folder import read_manifests
 from discover_models.publish.github import PUBLIC_API, DryRun, GitHubIssues
 from discover_models.publish.issues import Backend, PublishError
 from discover_models.publish.run import Extras, PublishReport, PublishSettings, publish
@@ -23,7 +23,6 @@ from discover_models.publish.state_value import (
     StateStore,
     assign_slugs,
     unite,
-    usable_slug,
 )
 from discover_models.publish.waiting import Timing
 from discover_models.sources.source_spec import DEFAULT_SOURCES
@@ -169,28 +168,6 @@ def settled(inventories: Sequence[Inventory], state: PublishState) -> tuple[Inve
     """The inventories with the slugs that the state gives their repositories."""
     slugs = assign_slugs(state, ((i.hf_repo_id, i.model_slug) for i in inventories))
     return tuple(i.model_copy(update={"model_slug": slugs[i.hf_repo_id]}) for i in inventories)
-
-
-def read_manifests(folder: Path) -> tuple[Manifest, ...]:
-    """All manifests (``*.json``) in a folder, by name.
-
-    Raises:
-        UsageError: there is none, or one can't be the manifest of its model.
-        ManifestError: one does not follow the contract.
-    """
-    files = sorted(folder.glob("*.json"))
-    if not files:
-        raise UsageError(f"{folder} holds no manifest (*.json)")
-    found = tuple(manifests.load(file) for file in files)
-    seen: dict[str, Path] = {}
-    for file, manifest in zip(files, found, strict=True):
-        slug = manifest.model_slug
-        if not usable_slug(slug):
-            raise UsageError(f"{file}: the slug {slug!r} can't be the name of a file")
-        if slug in seen:
-            raise UsageError(f"{file} and {seen[slug]} are both of the model {slug!r}")
-        seen[slug] = file
-    return found
 
 
 def publish_folder(

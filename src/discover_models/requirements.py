@@ -5,12 +5,17 @@ from dataclasses import dataclass
 
 from discover_models.domain.architecture import (
     Architecture,
+    Dsv4Attention,
     GdnAttention,
     GqaAttention,
+    KdaAttention,
     LayerGroup,
+    LightningAttention,
+    Mamba1Mixer,
     MambaMixer,
     MlaAttention,
     Moe,
+    ShortConvMixer,
     Unmapped,
 )
 from discover_models.domain.dimension import Dim
@@ -103,14 +108,23 @@ def split_dims(group: LayerGroup) -> Iterator[tuple[str, Dim, bool]]:
         case GqaAttention() as gqa:
             yield "query heads", gqa.q_heads, False
             yield "KV heads", gqa.kv_heads, True
+            if gqa.msa is not None:
+                yield "index heads", gqa.msa.index_heads, True
         case MlaAttention() as mla:
             yield "heads", mla.heads, False
-        case GdnAttention() as gdn:
-            yield "key heads", gdn.k_heads, False
-            yield "value heads", gdn.v_heads, False
+        case Dsv4Attention() as dsv4:
+            yield "heads", dsv4.heads, False
+            yield "groups of the output projection", dsv4.o_groups, False
+        case GdnAttention() | KdaAttention() as delta:
+            yield "key heads", delta.k_heads, False
+            yield "value heads", delta.v_heads, False
+        case LightningAttention() as lightning:
+            yield "linear-attention heads", lightning.heads, False
         case MambaMixer() as mamba:
             yield "Mamba heads", mamba.heads, False
             yield "Mamba groups", mamba.groups, True
+        case Mamba1Mixer() | ShortConvMixer() as channels:
+            yield "channels", channels.channels, False
         case _:
             pass
     if isinstance(group.ffn, Moe):

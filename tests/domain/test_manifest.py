@@ -6,10 +6,12 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from builders import existing, inventory, missing, sample, supported, undecided
+from builders import depth, existing, inventory, missing, sample, supported, undecided
+from discover_models.domain.depth import Depth
 from discover_models.domain.kernel import ClassifiedKernel
 from discover_models.domain.manifest import from_inventory
-from discover_models.manifests import dump
+from discover_models.manifests import dump, parse
+from discover_models.render.from_manifest import inventory_of
 
 ROOT = Path(__file__).parents[2]
 TODAY = date(2026, 4, 27)
@@ -64,6 +66,21 @@ def test_undecided_is_left_out_and_explained() -> None:
     entry = entries(undecided("x"))["x"]
     assert verdicts(entry) == {"phase1_status": "new"}
     assert entry["notes"] == ["FlashInfer: its package could not be parsed"]
+
+
+def test_depth_goes_into_the_manifest_and_comes_back() -> None:
+    manifest = from_inventory(inventory(supported("x", depth=depth())), TODAY)
+    (kernel,) = inventory_of(parse(dump(manifest), "x.json")).kernels
+    assert kernel.depth == depth()
+
+
+def test_depth_that_says_nothing_is_left_out() -> None:
+    assert "depth" not in entries(supported("x", depth=Depth()))["x"]
+    assert entries(supported("x", depth=depth(vetoes=())))["x"]["depth"]["paths"][0] == {
+        "name": "CUDA cores",
+        "verdict": "refuses",
+        "reason": "group size 5",
+    }
 
 
 def test_entries_are_in_one_order_whatever_the_inventory_s() -> None:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any, cast
 
 import pytest
@@ -14,28 +12,17 @@ import requests.adapters
 
 from emulator.contract import problems
 from emulator.server import Emulator
-
-
-def _package() -> Path:
-    script = Path(__file__).parents[2] / "scripts" / "get_emulator.py"
-    spec = importlib.util.spec_from_file_location("get_emulator", script)
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    folder: Path = module.folder()
-    return folder
+from get_emulator import EMULATOR
 
 
 @pytest.fixture(scope="session")
 def running_emulator() -> Iterator[Emulator]:
-    package = _package()
-    if not (package / "dist" / "api.js").exists():
+    if not EMULATOR.is_there():
         reason = "the GitHub emulator is not there: run `python scripts/get_emulator.py`"
         if os.environ.get("CI"):
             pytest.fail(reason)
         pytest.skip(reason)
-    with Emulator(package) as emulator:
+    with Emulator(EMULATOR.folder()) as emulator:
         yield emulator
 
 

@@ -27,6 +27,31 @@ class Rope(Frozen):
     evidence: tuple[Evidence, ...] = ()
 
 
+class MsaSelection(Frozen):
+    """MSA: an index branch scores blocks of the KV cache and attention reads the best of them."""
+
+    index_heads: Dim
+    index_head_dim: Dim
+    topk: Dim
+    """Blocks that one query reads."""
+    block_size: Dim
+    """Tokens of one block."""
+
+
+class InfllmSelection(Frozen):
+    """InfLLM-v2: blocks of the KV cache are chosen by scores against compressed keys."""
+
+    topk: Dim
+    """Blocks that one query reads, those of its window included."""
+    block_size: Dim
+    """Tokens of one block."""
+    kernel_size: Dim
+    """Tokens that one compressed key stands for."""
+    kernel_stride: Dim
+    dense_len: Dim
+    """Up to so many tokens attention is dense."""
+
+
 class GqaAttention(Frozen):
     """Multi-head, grouped-query or multi-query attention with a K and a V cache."""
 
@@ -41,7 +66,9 @@ class GqaAttention(Frozen):
     qk_norm: Literal["none", "per_head", "full", "undecided"] = "none"
     """RMS norm of q and k: over each head (`head_dim`) or over the whole projection."""
     output_gate: bool = False
-    """The q projection also yields a gate of equal width (it doubles)."""
+    """Attention's output is gated by a projection of equal width."""
+    gate_apart: bool = False
+    """The gate has a linear layer of its own; else the q projection yields it and doubles."""
     window: Dim | None = None
     """Sliding window in tokens; None for full attention."""
     chunk: Dim | None = None
@@ -54,6 +81,10 @@ class GqaAttention(Frozen):
     """Reads another layer's KV cache and has no K and V projection of its own."""
     k_is_v: bool = False
     """K doubles as V: there is no V projection."""
+    msa: MsaSelection | None = None
+    """Present in layers with block-sparse attention of that kind."""
+    infllm: InfllmSelection | None = None
+    """Likewise; short inputs stay dense."""
 
 
 class Indexer(Frozen):
@@ -65,6 +96,8 @@ class Indexer(Frozen):
     rope: Rope | None = None
     fused_weights_proj: bool = False
     """wk and weights_proj run as one GEMM (with interleaved rotary embedding)."""
+    k_norm: Literal["layernorm", "rmsnorm"] | None = "layernorm"
+    """What normalises its keys; None where something else stands for it."""
 
 
 class MlaAttention(Frozen):
@@ -84,6 +117,29 @@ class MlaAttention(Frozen):
     rope_undecided: str = ""
     indexer: Indexer | None = None
     """Present in sparse (DSA) layers."""
+    output_gate: bool = False
+    """Attention's output is gated by a linear layer of its own."""
+
+
+class Dsv4Attention(Frozen):
+    """DeepSeek-V4's attention: one vector is K and V, over a window and compressed tokens."""
+
+    kind: Literal["dsv4"] = "dsv4"
+    heads: Dim
+    head_dim: Dim
+    """Of queries and of the one K and V vector, rotated part included."""
+    rope: Rope | None = None
+    rope_undecided: str = ""
+    window: Dim
+    """Tokens that are read uncompressed."""
+    q_lora_rank: Dim
+    o_groups: Dim
+    o_lora_rank: Dim
+    """Width per group between the two output projections."""
+    compress_ratio: Dim | None = None
+    """Tokens that one compressed token stands for; None in layers with the window only."""
+    indexer: Indexer | None = None
+    """Picks among the compressed tokens; without it all of them are read."""
 
 
 class GdnAttention(Frozen):
@@ -95,6 +151,41 @@ class GdnAttention(Frozen):
     k_head_dim: Dim
     v_head_dim: Dim
     conv_kernel: Dim
+    gate_activation: str = "silu"
+    """Of the gated norm after the delta rule."""
+
+
+class KdaAttention(Frozen):
+    """Kimi delta attention: a delta rule with a decay per channel."""
+
+    kind: Literal["kda"] = "kda"
+    k_heads: Dim
+    v_heads: Dim
+    head_dim: Dim
+    v_head_dim: Dim
+    conv_kernel: Dim
+    full_rank_gate: bool = False
+    """The output gate is a full projection; else a pair of low-rank ones."""
+    gate_activation: str = "sigmoid"
+    """Of the gated norm after the delta rule."""
+
+
+class LightningAttention(Frozen):
+    """Linear attention with a fixed decay per head and no delta rule."""
+
+    kind: Literal["lightning"] = "lightning"
+    heads: Dim
+    kv_heads: Dim
+    head_dim: Dim
+    rope: Rope | None = None
+    rope_undecided: str = ""
+    qk_norm: Literal["none", "per_head", "undecided"] = "none"
+    output_norm: Literal["none", "full", "gated_group", "undecided"] = "none"
+    """Of the output: over its whole width, or gated and in groups."""
+    norm_groups: Dim | None = None
+    """Groups of the gated norm."""
+    output_gate: bool = False
+    """The output is gated by a linear layer of its own."""
 
 
 class MambaMixer(Frozen):
@@ -105,6 +196,26 @@ class MambaMixer(Frozen):
     head_dim: Dim
     state_size: Dim
     groups: Dim
+    conv_kernel: Dim
+    gated_norm: bool = True
+    """An RMS norm in groups, gated by half of the input projection, follows the scan."""
+
+
+class Mamba1Mixer(Frozen):
+    """Mamba-1 selective scan: a state per channel."""
+
+    kind: Literal["mamba1"] = "mamba1"
+    channels: Dim
+    state_size: Dim
+    dt_rank: Dim
+    conv_kernel: Dim
+
+
+class ShortConvMixer(Frozen):
+    """A gated causal convolution over few tokens in place of attention."""
+
+    kind: Literal["short_conv"] = "short_conv"
+    channels: Dim
     conv_kernel: Dim
 
 
@@ -117,7 +228,16 @@ class OtherMixer(Frozen):
 
 
 Mixer = Annotated[
-    GqaAttention | MlaAttention | GdnAttention | MambaMixer | OtherMixer,
+    GqaAttention
+    | MlaAttention
+    | Dsv4Attention
+    | GdnAttention
+    | KdaAttention
+    | LightningAttention
+    | MambaMixer
+    | Mamba1Mixer
+    | ShortConvMixer
+    | OtherMixer,
     Field(discriminator="kind"),
 ]
 
@@ -129,6 +249,10 @@ class DenseMlp(Frozen):
     intermediate: Dim
     gated: bool | None = True
     """gate and up run as one GEMM of twice the width; None when nothing says it."""
+    activation: str = ""
+    """As in `Moe`; empty when nothing says it."""
+    activation_limit: bool = False
+    """Gate and up are clamped first."""
 
 
 class Moe(Frozen):
@@ -155,6 +279,14 @@ class Moe(Frozen):
     """Width of a dense MLP that runs in the same layer."""
     activation: str = "silu"
     """As the configuration names it: ``silu``, ``swigluoai``, ``relu2``, ``situ``, …"""
+    activation_limit: bool = False
+    """Gate and up are clamped first."""
+    routing_bias: bool = False
+    """A learnt bias takes part in choosing experts (not in weighing them)."""
+    latent_norm: bool = False
+    """An RMS norm over the latent width follows the experts."""
+    merged_front: bool = False
+    """Shared gate and up, router and latent down run as one GEMM."""
     quantization: str = "bf16"
     """How the experts are stored: ``bf16 fp8_block fp8_per_tensor nvfp4 mxfp4 int4 …``."""
 
@@ -184,6 +316,7 @@ class Norm(Frozen):
 
     name: str
     kind: Literal["rmsnorm", "fused_add_rmsnorm", "layernorm", "gated_rmsnorm"]
+    """``gated_rmsnorm`` belongs to a mixer, whose own family knows its shape."""
     size: Dim
     layers: tuple[int, ...] | None = None
     """The layers of the group that run it; None for all of them."""
@@ -237,6 +370,12 @@ class Architecture(Frozen):
     """Norm weights are stored as an offset from one."""
     sandwich_norms: bool = False
     """A second norm, without residual, follows attention and MLP."""
+    layer_scalar: bool = False
+    """The last norm of a layer, the residual and a learnt factor of the layer run as one kernel."""
+    hyper_streams: Dim | None = None
+    """Hyper-connections carry so many residual streams; None for the one of other models."""
+    residual_bank: Dim | None = None
+    """Layers read a mixture of so many earlier residuals; None where they read the last one."""
     quantization: str = "bf16"
     """How the checkpoint is stored as a whole."""
     notes: tuple[str, ...] = ()

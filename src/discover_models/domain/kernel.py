@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import Field
 
 from discover_models.domain.architecture import Unmapped
+from discover_models.domain.depth import Depth
 from discover_models.domain.dimension import Origin
 from discover_models.domain.evidence import Evidence
 from discover_models.domain.frozen import Frozen
@@ -120,6 +121,8 @@ class ClassifiedKernel(Frozen):
     evidence: tuple[Evidence, ...] = ()
     tests: tuple[Evidence, ...] = ()
     notes: tuple[str, ...] = ()
+    depth: Depth | None = None
+    """What stands beside the verdicts; None for existing definitions."""
 
 
 class Inventory(Frozen):

@@ -6,13 +6,14 @@ object keeps the keys that it does not know: they belong to whoever wrote them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import date
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Self, cast
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, StrictInt
 
 from discover_models.domain.architecture import Unmapped
+from discover_models.domain.depth import Depth, How, Take
 from discover_models.domain.evidence import Evidence
 from discover_models.domain.kernel import (
     ClassifiedKernel,
@@ -107,6 +108,74 @@ class ManifestLack(Open):
     apis: tuple[str, ...] = Field(default=(), description="public names that were looked for")
 
 
+class ManifestPath(Open):
+    """One of FlashInfer's code paths at the definition's sharded shape."""
+
+    name: str
+    verdict: Take
+    gpus: tuple[str, ...] = Field(default=(), description="generations that the code names")
+    reason: str = ""
+    evidence: tuple[ManifestEvidence, ...] = ()
+
+
+class ManifestRelease(Open):
+    """Which FlashInfer has the API; what was not checked is left out."""
+
+    checkout: str = Field(default="", description="version that was looked at")
+    since: str = Field(default="", description="first version in the history that has it")
+    unreleased: StrictBool | None = None
+    pinned: str = Field(default="", description="version that SGLang asks for")
+    in_pinned: StrictBool | None = None
+    evidence: tuple[ManifestEvidence, ...] = ()
+
+
+class ManifestReach(Open):
+    """One way in which SGLang comes to FlashInfer's kernel."""
+
+    how: How
+    api: str
+    flag: str = ""
+    gpus: tuple[str, ...] = ()
+    condition: str = ""
+    evidence: tuple[ManifestEvidence, ...] = ()
+
+
+class ManifestProvider(Open):
+    """What serves the kernel in SGLang instead of FlashInfer, or beside it."""
+
+    name: str
+    function: str = ""
+    flag: str = ""
+    gpus: tuple[str, ...] = Field(default=(), description="where it is the default")
+    condition: str = ""
+    evidence: tuple[ManifestEvidence, ...] = ()
+
+
+class ManifestVeto(Open):
+    """A feature of the model that one backend does not take."""
+
+    feature: str
+    backend: str
+    evidence: tuple[ManifestEvidence, ...] = ()
+
+
+class ManifestDepth(Open):
+    """What stands beside the verdicts, as far as the sources say it."""
+
+    release: ManifestRelease | None = None
+    paths: tuple[ManifestPath, ...] = ()
+    reach: tuple[ManifestReach, ...] = ()
+    call_site: tuple[ManifestEvidence, ...] = Field(
+        default=(), description="in the model's own file; absent: not shown for this model"
+    )
+    served_by: tuple[ManifestProvider, ...] = ()
+    vetoes: tuple[ManifestVeto, ...] = ()
+
+    def value(self) -> Depth:
+        """Without what others wrote into it."""
+        return Depth.model_validate(_plain(self))
+
+
 class Variant(Open):
     """Another repository with the same kernels."""
 
@@ -154,6 +223,7 @@ class ManifestKernel(Open):
     )
     parallelism: tuple[ManifestParallelism, ...] = ()
     notes: Lines = ()
+    depth: ManifestDepth | None = Field(default=None, description="new only")
     changed: Day | None = Field(default=None, description="last day on which a fact changed")
     evidence: tuple[ManifestEvidence, ...] = ()
     tests: tuple[ManifestEvidence, ...] = ()
@@ -251,6 +321,7 @@ def _kernel(kernel: ClassifiedKernel, day: str) -> ManifestKernel:
             formulas={name: axis.expression for name, axis in required.axes.items()},
             parallelism=_parallelism(required.parallelism),
             notes=tuple(dict.fromkeys(required.notes + kernel.notes)),
+            depth=_depth(kernel.depth),
             evidence=_evidence((*required.evidence, *kernel.evidence)),
             tests=_evidence(kernel.tests),
         ),
@@ -282,6 +353,34 @@ def _parallelism(values: Iterable[Parallelism]) -> tuple[ManifestParallelism, ..
 
 def _evidence(values: Iterable[Evidence]) -> tuple[ManifestEvidence, ...]:
     return tuple(ManifestEvidence(**_filled(**v.model_dump())) for v in dict.fromkeys(values))
+
+
+def _depth(value: Depth | None) -> ManifestDepth | None:
+    """Only what it says; None where it says nothing."""
+    said = _said(value.model_dump()) if value is not None else {}
+    return ManifestDepth.model_validate(said) if said else None
+
+
+def _said(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields that differ from their empty value, at every level."""
+
+    def inner(value: Any) -> Any:
+        if isinstance(value, dict):
+            return _said(cast("dict[str, Any]", value))
+        if isinstance(value, tuple | list):
+            return tuple(inner(item) for item in cast("tuple[Any, ...]", value))
+        return value
+
+    return _filled(**{name: inner(value) for name, value in fields.items()})
+
+
+def _plain(value: Any) -> Any:
+    """Our fields alone, at every level."""
+    if isinstance(value, Open):
+        return {name: _plain(field) for name, field in value.known().items()}
+    if isinstance(value, tuple):
+        return tuple(_plain(item) for item in cast("tuple[Any, ...]", value))
+    return value
 
 
 def _unmapped(value: Unmapped) -> ManifestUnmapped:

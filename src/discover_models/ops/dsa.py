@@ -2,10 +2,17 @@
 
 from collections.abc import Iterator
 
-from discover_models.domain.architecture import Architecture, MlaAttention, Unmapped
+from discover_models.domain.architecture import (
+    Architecture,
+    Dsv4Attention,
+    Indexer,
+    LayerGroup,
+    MlaAttention,
+    Unmapped,
+)
 from discover_models.domain.dimension import Dim
 from discover_models.domain.kernel import Parallelism
-from discover_models.ops.base import PAGE_SIZES, CodePath, KernelSpec, Need, mixers_of
+from discover_models.ops.base import PAGE_SIZES, CodePath, KernelSpec, Need
 from discover_models.ops.mla import TRTLLM_GEN_PAGE, latent_axes
 
 TOPK_INDEXER = KernelSpec(
@@ -36,26 +43,13 @@ class DsaFamily:
     def needs(
         self, architecture: Architecture, parallelism: Parallelism
     ) -> Iterator[Need | Unmapped]:
-        for group, mixer in mixers_of(architecture, MlaAttention):
-            if mixer.indexer is None:
+        for group in architecture.groups:
+            mixer = group.mixer
+            if not isinstance(mixer, MlaAttention | Dsv4Attention) or mixer.indexer is None:
                 continue
-            yield Unmapped(
-                what="indexer k_norm",
-                reason="a LayerNorm over index_head_dim; definitions exist for RMS norms only",
-            )
-            yield Need(
-                spec=TOPK_INDEXER,
-                name="dsa_topk_indexer_fp8_h{num_index_heads}_d{index_head_dim}"
-                "_topk{topk}_ps{page_size}",
-                axes={
-                    "num_index_heads": mixer.indexer.heads,
-                    "index_head_dim": mixer.indexer.head_dim,
-                    "topk": mixer.indexer.topk,
-                    "page_size": _page(64),
-                },
-                used_for="indexer",
-                layers=group.layers,
-            )
+            yield _indexer(group, mixer.indexer)
+            if isinstance(mixer, Dsv4Attention):
+                continue  # its attention is a family of its own
             for size in PAGE_SIZES:
                 yield Need(
                     spec=SPARSE_ATTENTION,
@@ -70,6 +64,21 @@ class DsaFamily:
                     layers=group.layers,
                     sharded=True,
                 )
+
+
+def _indexer(group: LayerGroup, indexer: Indexer) -> Need:
+    return Need(
+        spec=TOPK_INDEXER,
+        name="dsa_topk_indexer_fp8_h{num_index_heads}_d{index_head_dim}_topk{topk}_ps{page_size}",
+        axes={
+            "num_index_heads": indexer.heads,
+            "index_head_dim": indexer.head_dim,
+            "topk": indexer.topk,
+            "page_size": _page(64),
+        },
+        used_for="indexer",
+        layers=group.layers,
+    )
 
 
 def _page(size: int) -> Dim:

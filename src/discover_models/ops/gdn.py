@@ -118,12 +118,6 @@ MTP = KernelSpec(
 )
 
 
-_BESIDE = (
-    Unmapped(what="causal conv1d of linear attention", reason="no definition names it yet"),
-    Unmapped(what="gated RMS norm of linear attention", reason="no definition names it yet"),
-)
-
-
 class GdnFamily:
     """``gdn_{prefill,decode,mtp}_qk{k_heads/tp}_v{v_heads/tp}_d{head}_k_last``."""
 
@@ -135,7 +129,6 @@ class GdnFamily:
     ) -> Iterator[Need | Unmapped]:
         size, name = parallelism.attention_tp, attention_tp_name(parallelism)
         for group, mixer in mixers_of(architecture, GdnAttention):
-            yield from _BESIDE
             if mixer.k_head_dim.value != mixer.v_head_dim.value:
                 yield Unmapped(
                     what="gated delta rule",

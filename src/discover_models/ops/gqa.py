@@ -121,6 +121,8 @@ class GqaPagedFamily:
         self, architecture: Architecture, parallelism: Parallelism
     ) -> Iterator[Need | Unmapped]:
         for group, mixer in mixers_of(architecture, GqaAttention):
+            if mixer.msa is not None:
+                continue
             for spec in self.specs:
                 for size in PAGE_SIZES:
                     page = {"page_size": Dim(value=size, expression=f"page size {size}")}
@@ -137,6 +139,8 @@ class GqaRaggedFamily:
         self, architecture: Architecture, parallelism: Parallelism
     ) -> Iterator[Need | Unmapped]:
         for group, mixer in mixers_of(architecture, GqaAttention):
+            if mixer.msa is not None:
+                continue
             yield _need(RAGGED_PREFILL, "", {}, group, mixer, parallelism)
 
 
@@ -186,4 +190,6 @@ def _notes(mixer: GqaAttention) -> tuple[str, ...]:
         notes.append("attention sinks: a learnt logit per head joins the softmax")
     if mixer.soft_cap:
         notes.append("logits are soft-capped")
+    if mixer.infllm is not None:
+        notes.append(f"inputs of up to {mixer.infllm.dense_len.value} tokens")
     return tuple(notes)

@@ -101,6 +101,30 @@ MXFP4_ROUTED = KernelSpec(
     title="MXFP4 mixture of experts, routed beforehand",
     apis=("flashinfer.fused_moe.trtllm_fp4_block_scale_routed_moe",),
 )
+FP8_BLOCK_SCALE_ROUTED = KernelSpec(
+    key="trtllm_fp8_block_scale_routed_moe",
+    op_type="moe",
+    title="FP8 block-scale mixture of experts, routed beforehand",
+    apis=("flashinfer.fused_moe.trtllm_fp8_block_scale_routed_moe",),
+)
+MXFP8 = {
+    routing: KernelSpec(
+        key=f"moe_mxfp8_block_scale_{routing}",
+        op_type="moe",
+        title=f"MXFP8 block-scale mixture of experts, {member} routing",
+        apis=("flashinfer.fused_moe.trtllm_fp8_block_scale_moe",),
+        requires=(_ENUM, " MxFp8 = "),
+    )
+    for routing, member in _ROUTINGS.items()
+}
+"""The FP8 block-scale API with scales of 32 values (`Fp8QuantizationType.MxFp8`)."""
+INT4 = KernelSpec(
+    key="moe_int4_group_scale",
+    op_type="moe",
+    title="INT4 mixture of experts with scales per group of weights",
+    # trtllm_mxint4_block_scale_moe takes groups of 32 in a layout of its own, nothing else.
+    sought=("w4a16_moe", "moe_w4a16", "wna16", "marlin", "int4_group"),
+)
 _ACTIVATIONS = {
     "silu": 3,
     "swish": 3,
@@ -117,6 +141,7 @@ python/sglang/srt/layers/moe/moe_runner/flashinfer_trtllm.py)."""
 _ROUTING_UNDECIDED = "the fields don't decide how tokens are routed to experts"
 _BY_QUANTIZATION = {
     "mxint4": (MXINT4,),
+    "int4": (INT4,),
     "nvfp4": (FP4_BLOCK_SCALE, FP4_BLOCK_SCALE_ROUTED),
     "fp8_per_tensor": (FP8_PER_TENSOR,),
 }
@@ -134,6 +159,9 @@ class MoeFamily:
         MXINT4,
         *MXFP4.values(),
         MXFP4_ROUTED,
+        FP8_BLOCK_SCALE_ROUTED,
+        *MXFP8.values(),
+        INT4,
     )
 
     def needs(
@@ -147,7 +175,7 @@ class MoeFamily:
 def _needs(
     group: LayerGroup, moe: Moe, architecture: Architecture, parallelism: Parallelism
 ) -> Iterator[Need | Unmapped]:
-    if moe.quantization in ("bf16", "fp8_block"):
+    if moe.quantization in ("bf16", "fp8_block", "mxfp8"):
         yield _fp8_block_scale(group, moe, architecture, parallelism)
         return
     if moe.quantization == "mxfp4":
@@ -179,30 +207,37 @@ def _needs(
 def _fp8_block_scale(
     group: LayerGroup, moe: Moe, architecture: Architecture, parallelism: Parallelism
 ) -> Need | Unmapped:
-    spec = FP8_BLOCK_SCALE.get(moe.routing or "")
+    """The kernel of that routing; one that FlashInfer does not name is routed beforehand."""
+    if moe.routing is None:
+        return Unmapped(what="moe", reason=_ROUTING_UNDECIDED)
+    spec = (MXFP8 if moe.quantization == "mxfp8" else FP8_BLOCK_SCALE).get(moe.routing)
+    notes = ("the checkpoint itself is BF16",) if moe.quantization == "bf16" else ()
+    axes = {
+        "top_k": moe.top_k,
+        "num_local_experts": _local_experts(moe, parallelism),
+        "hidden_size": moe.latent or architecture.hidden_size,
+    }
     if spec is None:
-        unnamed = f"FlashInfer has no name for the routing {moe.routing}"
-        return Unmapped(what="moe", reason=unnamed if moe.routing else _ROUTING_UNDECIDED)
-    groups, axes = "", dict[str, Dim]()
-    if moe.routing == "ds_routing" and moe.n_group is not None and moe.topk_group is not None:
-        groups = "_ng{n_group}_kg{topk_group}"
-        axes = {"n_group": moe.n_group, "topk_group": moe.topk_group}
+        name = FP8_BLOCK_SCALE_ROUTED.key + "_topk{top_k}_e{num_local_experts}_h{hidden_size}"
+    else:
+        groups = ""
+        if moe.routing == "ds_routing" and moe.n_group is not None and moe.topk_group is not None:
+            groups = "_ng{n_group}_kg{topk_group}"
+            axes |= {"n_group": moe.n_group, "topk_group": moe.topk_group}
+        axes["intermediate_size"] = moe.intermediate
+        name = (
+            f"{spec.key}_topk{{top_k}}{groups}"
+            "_e{num_local_experts}_h{hidden_size}_i{intermediate_size}"
+        )
     return Need(
-        spec=spec,
-        name=f"{spec.key}_topk{{top_k}}{groups}"
-        "_e{num_local_experts}_h{hidden_size}_i{intermediate_size}",
-        axes={
-            "top_k": moe.top_k,
-            **axes,
-            "num_local_experts": _local_experts(moe, parallelism),
-            "hidden_size": moe.latent or architecture.hidden_size,
-            "intermediate_size": moe.intermediate,
-        },
+        spec=spec or FP8_BLOCK_SCALE_ROUTED,
+        name=name,
+        axes=axes,
         used_for="experts",
         layers=group.layers,
         sharded=True,
-        variant="fp8",
-        notes=("the checkpoint itself is BF16",) if moe.quantization == "bf16" else (),
+        variant="mxfp8" if moe.quantization == "mxfp8" else "fp8",
+        notes=notes,
     )
 
 

@@ -1,12 +1,16 @@
 """RMS normalisation, plain and fused with the residual addition."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from discover_models.domain.architecture import (
     Architecture,
+    Dsv4Attention,
     GqaAttention,
     LayerGroup,
+    LightningAttention,
     MlaAttention,
+    Moe,
     Norm,
     Unmapped,
 )
@@ -27,47 +31,71 @@ FUSED_ADD_RMSNORM = KernelSpec(
     apis=("flashinfer.norm.fused_add_rmsnorm",),
 )
 _SPECS = {spec.key: spec for spec in (RMSNORM, FUSED_ADD_RMSNORM)}
-
-
-_NO_RMSNORM = {
-    "layernorm": "LayerNorm: no family maps it yet",
-    "undecided": "nothing read so far says that they are RMS norms",
+GEMMA = {
+    kind: KernelSpec(
+        key=f"gemma_{kind}",
+        op_type="rmsnorm",
+        title=f"{spec.title}, weight as an offset from one",
+        apis=(f"flashinfer.norm.gemma_{kind}",),
+    )
+    for kind, spec in _SPECS.items()
 }
+"""By the plain kernel's key (flashinfer/trace/templates/norm.py)."""
+RESIDUAL_SCALAR = KernelSpec(
+    key="rmsnorm_residual_scalar",
+    op_type="rmsnorm",
+    title="RMSNorm, residual addition and a learnt factor of the layer fused",
+    # flashinfer.norm.gated_residual_rmsnorm computes another formula.
+    sought=("residual_scalar",),
+)
 
 
 class RmsNormFamily:
-    """``rmsnorm_h{hidden}`` and ``fused_add_rmsnorm_h{hidden}``.
+    """``rmsnorm_h{hidden}`` and ``fused_add_rmsnorm_h{hidden}``, with ``gemma_`` beside them.
 
     The plain names also stand for Gemma's norm, whose weight is an offset from one, as in the
-    dataset.
+    dataset; the kernel that really runs then has a name of its own in FlashInfer.
     """
 
     op_type = "rmsnorm"
-    specs = (RMSNORM, FUSED_ADD_RMSNORM)
+    specs = (RMSNORM, FUSED_ADD_RMSNORM, *GEMMA.values(), RESIDUAL_SCALAR)
 
     def needs(
         self, architecture: Architecture, parallelism: Parallelism
     ) -> Iterator[Need | Unmapped]:
-        notes = ("Gemma's norm: the weight is an offset from one",) * architecture.gemma_norm
-        for group in architecture.groups:
-            if group.norms is None and architecture.hidden_norm == "rmsnorm":
-                yield from _hidden_norms(architecture, group, notes)
-            for norm in group.norms if group.norms is not None else _inner_norms(group):
-                spec = _SPECS.get(norm.kind)
-                if spec is not None:
-                    layers = group.layers if norm.layers is None else norm.layers
-                    yield _need(spec, norm, layers, notes)
-            if isinstance(group.mixer, GqaAttention) and group.mixer.qk_norm == "undecided":
-                yield Unmapped(
-                    what="q/k norm",
-                    reason="nothing read so far says whether q and k are normalised",
-                )
-        if architecture.hidden_norm == "rmsnorm":
-            kind = "fused_add_rmsnorm" if architecture.adds_residual else "rmsnorm"
-            final = Norm(name="final norm", kind=kind, size=architecture.hidden_size)
-            yield _need(_SPECS[kind], final, None, notes)
-        else:
-            yield Unmapped(what="hidden norms", reason=_NO_RMSNORM[architecture.hidden_norm])
+        for item in _needs(architecture):
+            yield item
+            if architecture.gemma_norm and isinstance(item, Need) and item.spec.key in GEMMA:
+                spec = GEMMA[item.spec.key]
+                yield replace(item, spec=spec, name=f"gemma_{item.name}", notes=())
+
+
+def _needs(architecture: Architecture) -> Iterator[Need | Unmapped]:
+    notes = ("Gemma's norm: the weight is an offset from one",) * architecture.gemma_norm
+    for group in architecture.groups:
+        if group.norms is None and architecture.hidden_norm == "rmsnorm":
+            yield from _hidden_norms(architecture, group, notes)
+        for norm in group.norms if group.norms is not None else _inner_norms(group):
+            spec = _SPECS.get(norm.kind)
+            if spec is not None:
+                layers = group.layers if norm.layers is None else norm.layers
+                yield _need(spec, norm, layers, notes)
+        if architecture.layer_scalar:
+            last = Norm(name="last norm", kind="rmsnorm", size=architecture.hidden_size)
+            yield _need(RESIDUAL_SCALAR, last, group.layers, ())
+        if isinstance(group.mixer, GqaAttention) and group.mixer.qk_norm == "undecided":
+            yield Unmapped(
+                what="q/k norm",
+                reason="nothing read so far says whether q and k are normalised",
+            )
+    if architecture.hidden_norm == "rmsnorm":
+        kind = "fused_add_rmsnorm" if architecture.adds_residual else "rmsnorm"
+        final = Norm(name="final norm", kind=kind, size=architecture.hidden_size)
+        yield _need(_SPECS[kind], final, None, notes)
+    elif architecture.hidden_norm == "undecided":
+        yield Unmapped(
+            what="hidden norms", reason="nothing read so far says that they are RMS norms"
+        )
 
 
 def _need(
@@ -107,15 +135,46 @@ def _hidden_norms(
 
 
 def _inner_norms(group: LayerGroup) -> Iterator[Norm]:
-    """The norms inside attention."""
-    mixer = group.mixer
-    if isinstance(mixer, MlaAttention):
-        if mixer.q_lora_rank is not None:
-            yield _rms("q_a_layernorm", mixer.q_lora_rank)
-        yield _rms("kv_a_layernorm", mixer.kv_lora_rank)
-    elif isinstance(mixer, GqaAttention) and mixer.qk_norm == "per_head":
+    """The norms inside attention and experts."""
+    if isinstance(group.ffn, Moe) and group.ffn.latent_norm and group.ffn.latent is not None:
+        yield _rms("norm of the latent experts", group.ffn.latent)
+    match group.mixer:
+        case MlaAttention() as mla:
+            yield from _mla_norms(mla)
+        case GqaAttention() as gqa:
+            yield from _gqa_norms(gqa)
+        case Dsv4Attention() as dsv4:
+            yield _rms("q_norm", dsv4.q_lora_rank)
+            yield _rms("kv_norm, per-head q norm and compressor norm", dsv4.head_dim)
+            if dsv4.indexer is not None:
+                yield _rms("indexer's compressor norm", dsv4.indexer.head_dim)
+        case LightningAttention() as lightning:
+            yield from _lightning_norms(lightning)
+        case _:
+            pass
+
+
+def _lightning_norms(mixer: LightningAttention) -> Iterator[Norm]:
+    if mixer.qk_norm == "per_head":
         yield _rms("q_norm and k_norm", mixer.head_dim)
-    elif isinstance(mixer, GqaAttention) and mixer.qk_norm == "full":
+    if mixer.output_norm == "full":
+        yield _rms("o_norm", mixer.heads * mixer.head_dim)
+
+
+def _mla_norms(mixer: MlaAttention) -> Iterator[Norm]:
+    if mixer.q_lora_rank is not None:
+        yield _rms("q_a_layernorm", mixer.q_lora_rank)
+    yield _rms("kv_a_layernorm", mixer.kv_lora_rank)
+    if mixer.indexer is not None and mixer.indexer.k_norm == "rmsnorm":
+        yield _rms("indexer k_norm", mixer.indexer.head_dim)
+
+
+def _gqa_norms(mixer: GqaAttention) -> Iterator[Norm]:
+    if mixer.qk_norm == "per_head":
+        yield _rms("q_norm and k_norm", mixer.head_dim)
+        if mixer.msa is not None:
+            yield _rms("index q and k norm", mixer.msa.index_head_dim)
+    elif mixer.qk_norm == "full":
         yield _rms("q_norm", mixer.q_heads * mixer.head_dim)
         yield _rms("k_norm", mixer.kv_heads * mixer.head_dim)
 

@@ -4,8 +4,10 @@ from collections.abc import Iterator
 
 from discover_models.domain.architecture import (
     Architecture,
+    Dsv4Attention,
     GqaAttention,
     LayerGroup,
+    LightningAttention,
     MlaAttention,
     Rope,
     Unmapped,
@@ -39,23 +41,38 @@ ROPE = KernelSpec(
 )
 
 
+MROPE = KernelSpec(
+    key="mrope_with_cos_sin_cache",
+    op_type="rope",
+    title="rotary position embedding with three position components (M-RoPE)",
+    sought=("mrope", "multimodal_rope"),
+)
+
+
 class RopeFamily:
-    """``rope_with_cos_sin_cache_{neox,gptj}_style_d{head_size}_rd{rotary_dim}``; none for NoPE."""
+    """``rope_with_cos_sin_cache_{neox,gptj}_style_d{head_size}_rd{rotary_dim}``; none for NoPE.
+
+    M-RoPE is a kernel of its own, ``mrope_…``, beside the plain one: text alone needs no more.
+    """
 
     op_type = "rope"
-    specs = (ROPE,)
+    specs = (ROPE, MROPE)
 
     def needs(
         self, architecture: Architecture, parallelism: Parallelism
     ) -> Iterator[Need | Unmapped]:
         for group in architecture.groups:
             mixer = group.mixer
-            if not isinstance(mixer, GqaAttention | MlaAttention):
+            if not isinstance(
+                mixer, GqaAttention | MlaAttention | Dsv4Attention | LightningAttention
+            ):
                 continue
             if mixer.rope_undecided:
                 yield Unmapped(what="rope", reason=mixer.rope_undecided)
             elif mixer.rope is not None:
                 yield _need(mixer.rope, group, "rotary embedding")
+                if mixer.rope.multimodal and mixer.rope.style is not None:
+                    yield _multimodal(mixer.rope, group)
             if isinstance(mixer, MlaAttention) and mixer.indexer and mixer.indexer.rope:
                 yield _need(mixer.indexer.rope, group, "indexer's rotary embedding")
 
@@ -73,5 +90,16 @@ def _need(rope: Rope, group: LayerGroup, used_for: str) -> Need | Unmapped:
         used_for=used_for,
         layers=group.layers,
         notes=("M-RoPE: positions have three components",) if rope.multimodal else (),
+        evidence=rope.evidence,
+    )
+
+
+def _multimodal(rope: Rope, group: LayerGroup) -> Need:
+    return Need(
+        spec=MROPE,
+        name=f"mrope_with_cos_sin_cache_{rope.style}_style_d{{head_size}}_rd{{rotary_dim}}",
+        axes={"head_size": rope.head_size, "rotary_dim": rope.rotary_dim},
+        used_for="rotary embedding",
+        layers=group.layers,
         evidence=rope.evidence,
     )

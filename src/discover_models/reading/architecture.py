@@ -4,6 +4,7 @@ from collections.abc import Hashable, Mapping
 from typing import Any, Literal, cast
 
 from discover_models.domain.architecture import Architecture, Ffn, LayerGroup, Mixer, Unmapped
+from discover_models.domain.dimension import Dim
 from discover_models.errors import ConfigError
 from discover_models.reading.attention import HIDDEN, read_mixer
 from discover_models.reading.decoder import Decoder, find_decoder
@@ -56,6 +57,7 @@ def _architecture(
 ) -> Architecture:
     num_layers = count_layers(fields)
     groups, unmapped = _groups(fields, traits, quantization, num_layers.value)
+    bank = _residual_bank(fields, num_layers)
     return Architecture(
         name=decoder.architecture,
         model_type=decoder.model_type,
@@ -65,13 +67,29 @@ def _architecture(
         num_layers=num_layers,
         groups=groups,
         hidden_norm=_hidden_norm(fields, traits),
-        adds_residual=not (traits and traits.plain_norms),
-        gemma_norm=bool(traits and traits.gemma_norm),
+        adds_residual=not (traits and traits.plain_norms) and bank is None,
+        gemma_norm=_gemma_norm(fields, traits),
+        layer_scalar=bool(traits and traits.layer_scalar),
+        hyper_streams=fields.maybe_dim("hc_mult"),
+        residual_bank=bank,
         sandwich_norms=bool(traits and traits.sandwich),
         quantization=quantization.whole,
         unmapped=unmapped,
         notes=(*_notes(decoder, traits), *_extra_layers(fields)),
     )
+
+
+def _gemma_norm(fields: Fields, traits: Traits | None) -> bool:
+    said = fields.flag("use_gemma_norm")
+    return said if said is not None else bool(traits and traits.gemma_norm)
+
+
+def _residual_bank(fields: Fields, layers: Dim) -> Dim | None:
+    """One residual is kept of every `attn_res_block_size` layers (sglang .../kimi_k3.py)."""
+    size = fields.maybe_dim("attn_res_block_size")
+    if size is None or not size.value:
+        return None
+    return (layers + (size.value - 1)) // size
 
 
 def _groups(
@@ -91,7 +109,7 @@ def _groups(
     except ValueError as error:
         message = f"the configuration contradicts itself: {error}"
         raise ConfigError(message, reason="malformed") from error
-    varies = fields.differ_by_layer(count)
+    varies = fields.differ_by_layer(count) or _kinds_differ(fields)
     alike: dict[tuple[LayerPlan, str, int], list[int]] = {}
     for layer, plan in enumerate(plans):
         experts = quantization.experts(layer) if plan.ffn == "moe" else ""
@@ -107,6 +125,13 @@ def _groups(
         LayerGroup(layers=tuple(sorted(members[shape])), mixer=mixer, ffn=ffn)
         for shape, (mixer, ffn) in first.items()
     ), ()
+
+
+def _kinds_differ(fields: Fields) -> bool:
+    """Whether a list or a limit that is no layer list makes layers of one kind differ."""
+    sparse = fields.inner("sparse_attention_config")
+    by_layer = sparse is not None and sparse.items("sparse_attention_freq") is not None
+    return by_layer or bool(fields.maybe_dim("num_hash_layers"))
 
 
 def _shape(part: Mapping[str, Any]) -> Hashable:

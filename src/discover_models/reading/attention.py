@@ -1,17 +1,25 @@
 """The token mixer of one layer, from configuration fields."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Literal
 
 from discover_models.domain.architecture import (
+    Dsv4Attention,
     GdnAttention,
     GqaAttention,
     Indexer,
+    InfllmSelection,
+    KdaAttention,
+    LightningAttention,
+    Mamba1Mixer,
     MambaMixer,
     Mixer,
     MlaAttention,
+    MsaSelection,
     OtherMixer,
     Rope,
+    ShortConvMixer,
 )
 from discover_models.domain.dimension import Dim
 from discover_models.reading.fields import Fields
@@ -83,16 +91,14 @@ def read_mixer(fields: Fields, traits: Traits | None, plan: MixerPlan, layer: in
         return OtherMixer(name=plan.kind, reason=plan.reason)
     if plan.kind == "mamba":
         return _mamba(fields)
-    if plan.kind == "linear":
-        return _linear(fields, traits)
+    if plan.kind in _RECURRENT:
+        return _RECURRENT[plan.kind](fields, traits)
     if plan.kind != "attention":
         return OtherMixer(name=plan.kind, reason="no family maps this kind of layer yet")
     if fields.maybe_dim("kv_lora_rank"):
         return _mla(fields, traits, plan)
-    if fields.find("compress_ratios", "o_lora_rank"):
-        return OtherMixer(
-            name="compressed sparse MLA", reason="no family maps attention with compress_ratios yet"
-        )
+    if fields.find("compress_ratios") or fields.maybe_dim("o_lora_rank"):
+        return _dsv4(fields, layer)
     return _gqa(fields, traits, plan, layer)
 
 
@@ -105,6 +111,8 @@ def _gqa(fields: Fields, traits: Traits | None, plan: MixerPlan, layer: int) -> 
     head_dim = own_head_dim or _head_dim(fields, q_heads, layer)
     v_names = own.v_head_dim if own_head_dim is not None else ("v_head_dim",)
     rope, undecided = _rope(fields, traits, plan, head_dim)
+    if fields.flag("attn_use_rope") is False:
+        rope, undecided = None, ""
     return GqaAttention(
         q_heads=q_heads,
         kv_heads=fields.maybe_dim(*own.kv_heads) or _kv_heads(fields, q_heads, layer),
@@ -114,11 +122,51 @@ def _gqa(fields: Fields, traits: Traits | None, plan: MixerPlan, layer: int) -> 
         rope_undecided=undecided,
         qk_norm=_qk_norm(fields, traits, plan),
         output_gate=_output_gate(fields, traits),
+        gate_apart=fields.flag("attn_use_output_gate") is not None,
         window=_window(fields, layer) if plan.sliding else None,
         chunk=fields.dim("attention_chunk_size") if plan.chunked else None,
         sinks=_sinks(fields, traits, sliding=plan.sliding),
         soft_cap=fields.find("attn_logit_softcapping") is not None,
         k_is_v=not plan.sliding and bool(fields.flag("attention_k_eq_v")),
+        msa=_msa(fields, layer),
+        infllm=_infllm(fields),
+    )
+
+
+def _msa(fields: Fields, layer: int) -> MsaSelection | None:
+    """`sparse_attention_config` says by layer where it holds.
+
+    Source: sglang python/sglang/srt/models/minimax_m3.py (``sparse_attention_freq``).
+    """
+    section = fields.inner("sparse_attention_config")
+    if section is None or section.flag("use_sparse_attention") is False:
+        return None
+    layers = section.items("sparse_attention_freq")
+    if layers is not None and not (layer < len(layers) and layers[layer]):
+        return None
+    return MsaSelection(
+        index_heads=section.dim("sparse_num_index_heads"),
+        index_head_dim=section.dim("sparse_index_dim"),
+        topk=section.dim("sparse_topk_blocks"),
+        block_size=section.dim("sparse_block_size"),
+    )
+
+
+def _infllm(fields: Fields) -> InfllmSelection | None:
+    """`sparse_config` of MiniCPM: the blocks of the window are read beside the chosen ones.
+
+    Source: sglang python/sglang/srt/layers/attention/minicpm/backend.py (``sparse_topk``).
+    """
+    section = fields.inner("sparse_config")
+    if section is None or section.find("kernel_stride") is None:
+        return None
+    block = section.dim("block_size")
+    return InfllmSelection(
+        topk=section.dim("topk") + section.dim("window_size") // block,
+        block_size=block,
+        kernel_size=section.dim("kernel_size"),
+        kernel_stride=section.dim("kernel_stride"),
+        dense_len=section.dim("dense_len"),
     )
 
 
@@ -173,7 +221,7 @@ def _qk_norm(fields: Fields, traits: Traits | None, plan: MixerPlan) -> QkNorm:
 
 
 def _output_gate(fields: Fields, traits: Traits | None) -> bool:
-    said = fields.flag("attn_output_gate", "attention_output_gate")
+    said = fields.flag("attn_output_gate", "attention_output_gate", "attn_use_output_gate")
     return said if said is not None else bool(traits and traits.output_gate)
 
 
@@ -252,7 +300,42 @@ def _mla(fields: Fields, traits: Traits | None, plan: MixerPlan) -> MlaAttention
         rope=rope,
         rope_undecided=undecided or "",
         indexer=_indexer(fields, plan, rope_dim),
+        output_gate=bool(fields.flag("mla_use_output_gate")),
     )
+
+
+def _dsv4(fields: Fields, layer: int) -> Dsv4Attention:
+    """`compress_ratios` has one entry per layer; 0 leaves the window alone.
+
+    Sources: sglang python/sglang/srt/models/deepseek_v4.py (an indexer beside ratio 4 only,
+    ``is_neox_style=False``) and python/sglang/srt/layers/attention/dsv4/compressor.py.
+    """
+    rope_dim = fields.dim("qk_rope_head_dim")
+    ratio = fields.layer_dim(layer, "compress_ratios")
+    ratio = ratio if ratio is None or ratio.value else None
+    indexer = None
+    if ratio is not None and ratio.value == _INDEXED_RATIO:
+        indexer = Indexer(
+            heads=fields.dim("index_n_heads"),
+            head_dim=fields.dim("index_head_dim"),
+            topk=fields.dim("index_topk"),
+            k_norm=None,  # the norm of its compressor stands for it
+        )
+    return Dsv4Attention(
+        heads=fields.dim(*Q_HEADS),
+        head_dim=fields.dim(*HEAD_DIM),
+        rope=Rope(style="gptj", head_size=rope_dim, rotary_dim=rope_dim),
+        window=fields.dim("sliding_window"),
+        q_lora_rank=fields.dim("q_lora_rank"),
+        o_groups=fields.dim("o_groups"),
+        o_lora_rank=fields.dim("o_lora_rank"),
+        compress_ratio=ratio,
+        indexer=indexer,
+    )
+
+
+_INDEXED_RATIO = 4
+"""Compressed so far, tokens are still too many to read all of them."""
 
 
 def _indexer(fields: Fields, plan: MixerPlan, rope_dim: Dim) -> Indexer | None:
@@ -267,6 +350,7 @@ def _indexer(fields: Fields, plan: MixerPlan, rope_dim: Dim) -> Indexer | None:
         topk=fields.dim("index_topk"),
         rope=Rope(style=style, head_size=rope_dim, rotary_dim=rope_dim),
         fused_weights_proj=interleave,
+        k_norm="rmsnorm" if fields.text("index_k_norm_type") == "rmsnorm" else "layernorm",
     )
 
 
@@ -275,7 +359,7 @@ def _linear(fields: Fields, traits: Traits | None) -> Mixer:
     if fields.find(*_STATE_SIZE):
         return _mamba(fields)
     if fields.find("linear_num_heads"):
-        return OtherMixer(name="Kimi delta attention", reason="no family maps it yet")
+        return _kda(fields, traits)
     if fields.find("linear_num_value_heads") is None:
         return OtherMixer(
             name="linear attention", reason="no family maps this linear attention yet"
@@ -291,6 +375,56 @@ def _linear(fields: Fields, traits: Traits | None) -> Mixer:
         k_head_dim=fields.dim("linear_key_head_dim"),
         v_head_dim=fields.dim("linear_value_head_dim"),
         conv_kernel=fields.dim("linear_conv_kernel_dim"),
+        gate_activation=fields.text("output_gate_type") or "silu",
+    )
+
+
+def _kda(fields: Fields, traits: Traits | None) -> KdaAttention:
+    """`linear_attn_config` of Kimi's models, or `transformers`' fields for them."""
+    section = fields.inner("linear_attn_config") or fields
+    heads = section.dim("num_heads", "linear_num_heads")
+    head_dim = section.dim("head_dim", "linear_head_dim", "linear_key_head_dim")
+    return KdaAttention(
+        k_heads=heads,
+        v_heads=heads,
+        head_dim=head_dim,
+        v_head_dim=(None if section is fields else section.maybe_dim("v_head_dim")) or head_dim,
+        conv_kernel=section.dim("short_conv_kernel_size", "linear_conv_kernel_dim"),
+        full_rank_gate=bool(section.flag("use_full_rank_gate")),
+    )
+
+
+def _lightning(fields: Fields, traits: Traits | None) -> LightningAttention:
+    """Lightning attention; the fields for it alone win over those of the other layers.
+
+    Source: sglang python/sglang/srt/models/minicpm.py (``MiniCPMLightningMixer``).
+    """
+    own = fields.maybe_dim("lightning_nh")
+    heads = own or fields.dim(*Q_HEADS)
+    head_dim = fields.maybe_dim("lightning_head_dim") or _head_dim(fields, heads, 0)
+    rope, undecided = None, ""
+    if traits is None and own is None:
+        undecided = "nothing read so far says how this class rotates positions"
+    elif fields.flag("lightning_use_rope") is not False:
+        rope, undecided = _rope(fields, traits, MixerPlan("lightning"), head_dim)
+    qk_norm, norm = fields.flag("qk_norm"), fields.flag("use_output_norm")
+    return LightningAttention(
+        heads=heads,
+        kv_heads=fields.maybe_dim("lightning_nkv") or heads,
+        head_dim=head_dim,
+        rope=rope,
+        rope_undecided=undecided,
+        qk_norm="undecided" if qk_norm is None else "per_head" if qk_norm else "none",
+        output_norm="undecided" if norm is None else "full" if norm else "none",
+        output_gate=bool(fields.flag("use_output_gate")),
+    )
+
+
+def _short_conv(fields: Fields, traits: Traits | None) -> ShortConvMixer:
+    """LFM2's convolution works on the hidden size (sglang .../models/lfm2.py)."""
+    return ShortConvMixer(
+        channels=fields.maybe_dim("conv_dim") or fields.dim(*HIDDEN),
+        conv_kernel=fields.dim("conv_L_cache"),
     )
 
 
@@ -302,7 +436,7 @@ _MAMBA_GROUPS = ("mamba_n_groups", "mamba_ngroups", "n_groups")
 
 def _mamba(fields: Fields) -> Mixer:
     if fields.find("mamba_dt_rank", "time_step_rank") and not fields.find(*_MAMBA_GROUPS):
-        return OtherMixer(name="Mamba-1", reason="no family maps the Mamba-1 scan yet")
+        return _mamba1(fields)
     if fields.find("n_mamba_heads", "mamba_headdim"):  # Zamba 2
         heads, head_dim = ("n_mamba_heads",), ("mamba_headdim",)
     elif fields.find(*_MAMBA_HEADS):
@@ -315,4 +449,32 @@ def _mamba(fields: Fields) -> Mixer:
         state_size=fields.dim(*_STATE_SIZE),
         groups=fields.dim(*_MAMBA_GROUPS),
         conv_kernel=fields.dim("conv_kernel", "mamba_d_conv"),
+        gated_norm=fields.flag("mamba_rms_norm") is not False,
     )
+
+
+def _mamba1(fields: Fields) -> Mamba1Mixer:
+    """Mamba-1 expands the hidden size; `dt_rank` may be a word for a sixteenth of it."""
+    hidden = fields.dim(*HIDDEN)
+    factor = fields.maybe_dim("mamba_expand", "expand")
+    sixteenth = (hidden + 15) // 16
+    if fields.text("mamba_dt_rank", "time_step_rank") == "auto":
+        rank = sixteenth
+    else:
+        rank = fields.dim("mamba_dt_rank", "time_step_rank")
+    own = fields.maybe_dim("intermediate_size") if factor is None else None
+    return Mamba1Mixer(
+        channels=own or (factor * hidden if factor is not None else fields.dim("mamba_expand")),
+        state_size=fields.dim(*_STATE_SIZE),
+        dt_rank=rank,
+        conv_kernel=fields.dim("conv_kernel", "mamba_d_conv"),
+    )
+
+
+_RECURRENT: dict[str, Callable[[Fields, Traits | None], Mixer]] = {
+    "linear": _linear,
+    "Kimi delta attention": _kda,
+    "lightning attention": _lightning,
+    "short convolution": _short_conv,
+}
+"""By the word in `MixerPlan.kind`."""

@@ -34,13 +34,27 @@ def read_ffn(
     if kind == "dense" and section is not None:
         return _block_mlp(section, fields, traits)
     if kind == "dense":
-        return DenseMlp(intermediate=_dense_width(fields, traits, layer), gated=_gated(traits))
+        return _dense(_dense_width(fields, traits, layer), fields, traits)
     if kind == "moe" and fields.number("zero_expert_num"):
         return OtherFfn(
             name="mixture of experts with zero experts",
             reason="no family maps experts without weights yet (zero_expert_num)",
         )
-    return _moe(fields, traits, quantization) if kind == "moe" else None
+    return _moe(fields, traits, quantization, layer) if kind == "moe" else None
+
+
+def _dense(width: Dim, fields: Fields, traits: Traits | None) -> DenseMlp:
+    return DenseMlp(
+        intermediate=width,
+        gated=_gated(traits),
+        activation=_activation(fields) or (traits.activation if traits is not None else ""),
+        activation_limit=_limited(fields),
+    )
+
+
+def _limited(fields: Fields) -> bool:
+    """`swiglu_limit` clamps gate and up before the activation; 0 leaves them alone."""
+    return bool(fields.number("swiglu_limit"))
 
 
 def _block_mlp(section: Fields, fields: Fields, traits: Traits | None) -> Ffn:
@@ -64,7 +78,7 @@ def _block_mlp(section: Fields, fields: Fields, traits: Traits | None) -> Ffn:
             origins=(*hidden.origins, origin),
         )
     missing = unknown(f"{section.path}intermediate_size or {section.path}ffn_mult")
-    return DenseMlp(intermediate=width or missing, gated=_gated(traits))
+    return _dense(width or missing, fields, traits)
 
 
 def _dense_width(fields: Fields, traits: Traits | None, layer: int) -> Dim:
@@ -87,20 +101,27 @@ def _activation(fields: Fields) -> str | None:
     return fields.text("mlp_hidden_act", "hidden_act", "hidden_activation", "activation_function")
 
 
-def _moe(fields: Fields, traits: Traits | None, quantization: str) -> Moe:
+def _moe(fields: Fields, traits: Traits | None, quantization: str, layer: int) -> Moe:
     width = _expert_width(fields, traits)
+    hashed = fields.maybe_dim("num_hash_layers")
+    by_hash = hashed is not None and layer < (hashed.value or 0)
+    latent = fields.maybe_dim("moe_latent_size", "routed_expert_hidden_size")
     return Moe(
         experts=fields.dim(*EXPERTS),
         top_k=fields.dim(*TOP_K),
         intermediate=width,
-        routing=_routing(fields, traits),
+        routing="hash_routing" if by_hash else _routing(fields, traits),
+        routing_bias=fields.text("topk_method") == "noaux_tc",
         n_group=fields.maybe_dim("n_group", "num_expert_group"),
         topk_group=fields.maybe_dim("topk_group"),
         gated=_gated(traits),
         shared_intermediate=_shared_width(fields, traits, width),
         shared_gate=bool(traits and traits.shared_gate),
-        latent=fields.maybe_dim("moe_latent_size", "routed_expert_hidden_size"),
+        latent=latent,
+        latent_norm=latent is not None and bool(fields.flag("latent_moe_use_norm")),
+        merged_front=latent is not None and bool(traits and traits.merged_moe_front),
         activation=_activation(fields) or "silu",
+        activation_limit=_limited(fields),
         quantization=quantization,
     )
 
@@ -139,7 +160,7 @@ def _routing(fields: Fields, traits: Traits | None) -> str | None:
     scores = fields.text("scoring_func", "moe_router_activation_func", "score_function")
     grouped = fields.maybe_dim("n_group", "num_expert_group") is not None
     if scores not in (None, "sigmoid", "softmax"):
-        return f"{scores}_routing"
+        return f"{scores}_scores"
     if scores == "sigmoid" or fields.text("topk_method") == "noaux_tc":
         return _sigmoid_routing(fields, grouped=grouped)
     if scores == "softmax" or (scores is None and traits is not None and traits.softmax_scores):

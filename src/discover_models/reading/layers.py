@@ -22,6 +22,9 @@ _MIXER_WORDS = {
     "mamba": MixerPlan("mamba"),
     "mamba2": MixerPlan("mamba"),
     "conv": MixerPlan("short convolution"),
+    "lightning-attn": MixerPlan("lightning attention"),
+    "lightning_attention": MixerPlan("lightning attention"),
+    "minicpm4": MixerPlan("attention"),
 }
 _PATTERN_LETTERS = {"M": "mamba", "*": "attention", "-": "mlp", "E": "moe"}
 """`hybrid_override_pattern` (sglang python/sglang/srt/configs/nemotron_h.py)."""
@@ -146,7 +149,7 @@ def _mixers(fields: Fields, count: int) -> list[MixerPlan]:
 
 
 def _by_layer_types(fields: Fields, count: int) -> list[MixerPlan] | None:
-    words = fields.items("layer_types", "layers_block_type")
+    words = fields.items("layer_types", "layers_block_type", "mixer_types")
     if not words:
         return None
     _check_length("layer_types", words, count)
@@ -234,6 +237,15 @@ def _by_hybrid_pattern(fields: Fields, count: int) -> list[MixerPlan] | None:
     return [MixerPlan("attention", sliding=n == 1) for n in numbers[:count]]
 
 
+def _by_compression(fields: Fields, count: int) -> list[MixerPlan] | None:
+    """`compress_ratios`: every layer has the same attention, over other tokens (DeepSeek-V4)."""
+    ratios = fields.items("compress_ratios")
+    if not ratios:
+        return None
+    _check_length("compress_ratios", ratios, count)
+    return [MixerPlan("attention")] * count
+
+
 def _by_numbered_types(fields: Fields, count: int) -> list[MixerPlan] | None:
     """`attn_type_list`: 0 is lightning attention, 1 full attention (MiniMax-Text-01)."""
     numbers = fields.items("attn_type_list")
@@ -289,6 +301,7 @@ _READERS = (
     _by_layer_types,
     _by_repeated_types,
     _by_numbered_types,
+    _by_compression,
     _by_listed_layers,
     _by_interval,
     _by_hybrid_pattern,

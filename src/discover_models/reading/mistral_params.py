@@ -87,15 +87,19 @@ def _class(experts: Mapping[str, object]) -> tuple[str, str, Traits | None]:
     if experts.get("num_shared_experts"):
         # topk_method None and RoutingMethodType.Renormalize (mistral_utils.py:244).
         return "deepseek_v3", "MistralLarge3ForCausalLM", replace(
-            TRAITS["deepseek_v3"], routing="renorm"
+            TRAITS["deepseek_v3"], routing="renorm", activation="silu"
         )  # fmt: skip
     if experts:
         width = "moe_intermediate_size" if experts.get("expert_hidden_dim") else "intermediate_size"
         return "mixtral", "MixtralForCausalLM", replace(
-            TRAITS["mixtral"], rope=None, expert_width=width
+            TRAITS["mixtral"], rope=None, expert_width=width, activation="silu"
         )  # fmt: skip
     # rope_is_neox_style False (mistral_utils.py:98).
-    return "mistral", "MistralForCausalLM", replace(TRAITS["mistral"], rope="gptj")
+    return (
+        "mistral",
+        "MistralForCausalLM",
+        replace(TRAITS["mistral"], rope="gptj", activation="silu"),
+    )
 
 
 def _quantization(params: Mapping[str, object]) -> Mapping[str, object]:

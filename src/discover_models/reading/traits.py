@@ -48,6 +48,12 @@ class Traits:
     fused_a_proj: bool | None = None
     """MLA's low-rank projections of q and KV run as one GEMM."""
     sinks: bool = False
+    activation: str = ""
+    """Of the MLP where no field says it."""
+    layer_scalar: bool = False
+    """The last norm of a layer runs with the residual and a learnt factor of the layer."""
+    merged_moe_front: bool = False
+    """Shared gate and up, router and latent down run as one GEMM."""
     no_rope_without_norm: bool = False
     """Layers without position embedding have no q/k norm either."""
 
@@ -112,6 +118,7 @@ TRAITS: dict[str, Traits] = {
     "hunyuan_v1_dense": Traits(source="hunyuan.py", qk_norm="per_head", qk_norm_flag="use_qk_norm"),
     # Classes whose norms are plain: the residual is added apart.
     "minicpm": Traits(source="minicpm.py", plain_norms=True),
+    "minicpm_sala": Traits(source="minicpm.py", plain_norms=True),
     "olmo2": Traits(source="olmo2.py", qk_norm="full", plain_norms=True),
     "olmo3": Traits(source="olmo2.py", qk_norm="full", plain_norms=True),
     "exaone4": Traits(
@@ -156,7 +163,9 @@ TRAITS: dict[str, Traits] = {
     "gemma3_text": Traits(
         source="gemma3_causal.py", qk_norm="per_head", gemma_norm=True, sandwich=True
     ),
-    "gemma4_text": Traits(source="gemma4_causal.py", qk_norm="per_head", sandwich=True),
+    "gemma4_text": Traits(
+        source="gemma4_causal.py", qk_norm="per_head", sandwich=True, layer_scalar=True
+    ),
     "glm4_moe": Traits(
         source="glm4_moe.py",
         qk_norm="per_head",
@@ -184,6 +193,17 @@ TRAITS: dict[str, Traits] = {
         qk_norm="full",
         qk_norm_flag="use_qk_norm",
         expert_width="intermediate_size",
+    ),
+    "minimax_m3": Traits(
+        source="minimax_m3.py",
+        qk_norm="per_head",
+        qk_norm_flag="use_qk_norm",
+        gemma_norm=True,
+        expert_width="intermediate_size",
+    ),
+    "deepseek_v4": Traits(source="deepseek_v4.py", plain_norms=True, rope="gptj"),
+    "kimi_linear": Traits(
+        source="kimi_k3.py", rope="gptj", fused_a_proj=True, merged_moe_front=True
     ),
     "nemotron_h": Traits(
         source="nemotron_h.py",

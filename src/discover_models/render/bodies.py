@@ -26,6 +26,7 @@ from discover_models.render.environment import markdown
 from discover_models.render.escape import plain
 from discover_models.render.from_manifest import inventory_of, kernel_of
 from discover_models.render.groups import GROUPS, GroupKey, clipped, group_of, groups, notes
+from discover_models.render.links import request_link
 from discover_models.render.united import united
 
 FACTS_LIMIT = 12_000
@@ -41,7 +42,6 @@ _TRACKING_ORDER = (
     "unmapped",
 )
 """What rows go first when a body is too long: evidence is also in the manifests."""
-_GITHUB_ISSUE = re.compile(r"https://github\.com/([\w.-]+/[\w.-]+)/(?:issues|pull)/(\d+)", re.ASCII)
 _UNREAD = " could not be read: "
 
 
@@ -291,14 +291,9 @@ def finished_comment(manifest: Manifest) -> str:
 
 def requests_of(manifest: Manifest, page: Page) -> dict[str, tuple[str, str]]:
     """Text and link of the FlashInfer request of each definition that has one."""
-    found: dict[str, tuple[str, str]] = {}
-    for kernel in manifest.kernels:
-        match = _GITHUB_ISSUE.fullmatch(str(kernel.foreign().get("fi_issue_url", "")))
-        if match:
-            host = "redirect.github.com" if page.redirect else "github.com"
-            url = match[0].replace("github.com", host, 1)
-            found[kernel.definition_name] = (f"request {match[2]} in {match[1]}", url)
-    return found
+    host = "redirect.github.com" if page.redirect else "github.com"
+    links = ((k.definition_name, request_link(k, host=host)) for k in manifest.kernels)
+    return {name: link for name, link in links if link}
 
 
 def digest(value: object) -> str:

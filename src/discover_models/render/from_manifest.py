@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from pydantic import ValidationError
 
 from discover_models.domain.architecture import Unmapped
+from discover_models.domain.depth import Depth
 from discover_models.domain.evidence import Evidence
 from discover_models.domain.kernel import (
     Axis,
@@ -22,6 +23,7 @@ from discover_models.domain.kernel import (
 )
 from discover_models.domain.manifest import (
     Manifest,
+    ManifestDepth,
     ManifestEvidence,
     ManifestKernel,
     ManifestLack,
@@ -39,7 +41,7 @@ def inventory_of(manifest: Manifest) -> Inventory:
         summary=manifest.summary,
         repo_shas={name: sha for name, sha in shas.items() if sha},
         kernels=tuple(kernel_of(k) for k in manifest.kernels if k.required),
-        parallelism=_parallelism(manifest.parallelism),
+        parallelism=parallelism_of(manifest.parallelism),
         unmapped=tuple(
             Unmapped(what=u.what, reason=u.reason, fields=u.fields, evidence=_evidence(u.evidence))
             for u in manifest.unmapped
@@ -60,7 +62,7 @@ def kernel_of(entry: ManifestKernel) -> ClassifiedKernel:
                 for name, value in entry.axes.items()
                 if isinstance(value, int)
             },
-            parallelism=_parallelism(entry.parallelism),
+            parallelism=parallelism_of(entry.parallelism),
             layers=entry.layers,
             used_for=entry.used_for,
             variant=entry.variant,
@@ -76,6 +78,7 @@ def kernel_of(entry: ManifestKernel) -> ClassifiedKernel:
         evidence=_evidence(entry.evidence),
         tests=_evidence(entry.tests),
         notes=entry.notes,
+        depth=_depth(entry.depth),
     )
 
 
@@ -83,7 +86,16 @@ def _lack(found: ManifestLack | None) -> Lack | None:
     return Lack.model_validate(found.known()) if found is not None else None
 
 
-def _parallelism(values: Iterable[ManifestParallelism]) -> tuple[Parallelism, ...]:
+def _depth(value: ManifestDepth | None) -> Depth | None:
+    """None also where evidence is of a repository that we don't know."""
+    try:
+        return value.value() if value is not None else None
+    except ValidationError:
+        return None
+
+
+def parallelism_of(values: Iterable[ManifestParallelism]) -> tuple[Parallelism, ...]:
+    """Serving configurations as the report's filters take them."""
     return tuple(Parallelism(**v.known()) for v in values)
 
 

@@ -5,12 +5,14 @@ from collections.abc import Mapping
 from urllib.parse import quote, urlsplit
 
 from discover_models.domain.evidence import Evidence
+from discover_models.domain.manifest import ManifestKernel
 
 _PUBLIC = {
     "github.com": re.compile(r"/[\w.-]+/[\w.-]+"),
     "huggingface.co": re.compile(r"/(datasets/)?[\w.-]+/[\w.-]+"),
 }
 _COMMIT = re.compile(r"[0-9a-f]{40}")
+_GITHUB_ISSUE = re.compile(r"https://github\.com/([\w.-]+/[\w.-]+)/(?:issues|pull)/(\d+)", re.ASCII)
 _REPOSITORY_ID = re.compile(r"[\w.-]+/[\w.-]+", re.ASCII)
 
 
@@ -47,6 +49,17 @@ def model_page(hf_repo_id: str) -> str | None:
     if not _REPOSITORY_ID.fullmatch(hf_repo_id):
         return None
     return f"https://huggingface.co/{hf_repo_id}"
+
+
+def request_link(entry: ManifestKernel, *, host: str = "github.com") -> tuple[str, str] | None:
+    """Text and address of the FlashInfer request for a definition; None where it has none.
+
+    Through the host ``redirect.github.com`` a link leaves no trace in the issue that it names.
+    """
+    match = _GITHUB_ISSUE.fullmatch(str(entry.foreign().get("fi_issue_url", "")))
+    if match is None:
+        return None
+    return f"request {match[2]} in {match[1]}", match[0].replace("github.com", host, 1)
 
 
 def place(evidence: Evidence) -> str:

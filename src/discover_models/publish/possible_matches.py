@@ -37,6 +37,8 @@ _QUALITIES = re.compile(
 class _Terms:
     names: frozenset[str]
     """APIs and definitions: whoever writes one means it."""
+    key: frozenset[str]
+    """Words of the request's key; a title with all of them means it."""
     words: frozenset[str]
     models: tuple[frozenset[str], ...]
     """Words of which all must be in a title that speaks of the model."""
@@ -57,6 +59,7 @@ def _terms(request: Request) -> _Terms:
     return _Terms(
         # Where only a part is missing, the API is there and much is written about it.
         names=definitions if request.limit else definitions | apis,
+        key=frozenset(re.split(r"[^a-z0-9]+", request.key.casefold())) - _COMMON - {""},
         words=frozenset(said) - _COMMON,
         models=tuple(map(_family, request.models)),
     )
@@ -75,8 +78,8 @@ def _score(terms: _Terms, issue: FoundIssue) -> int:
         return _NAMED
     title = set(_words(issue.title))
     shared = terms.words & title
-    if len(shared) >= min(2, len(terms.words)) > 0:
-        return _WORDS * len(shared)
+    if len(shared) >= 2 or (terms.key and terms.key <= title):
+        return _WORDS * max(len(shared), 1)
     named = any(model and model <= title for model in terms.models)
     return _MODEL if named and (shared or title & _ASKING) else 0
 

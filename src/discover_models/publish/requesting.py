@@ -14,7 +14,7 @@ from discover_models.domain.manifest import Manifest
 from discover_models.publish import markers
 from discover_models.publish.apply import Outcome, apply
 from discover_models.publish.approval import box_key, may_decide, newly_ticked, ticked_boxes
-from discover_models.publish.issues import Backend, FoundIssue, PublishError
+from discover_models.publish.issues import Backend, FoundIssue, PublishError, RefusedError
 from discover_models.publish.markers import Section
 from discover_models.publish.plan import (
     Change,
@@ -38,7 +38,7 @@ from discover_models.publish.requests import (
     trace_request,
     with_url,
 )
-from discover_models.render.bodies import Page
+from discover_models.render.bodies import Page, PossibleMatch, ReadyRequest, ShownRequest
 from discover_models.render.request_bodies import (
     Setting,
     arrival,
@@ -114,6 +114,8 @@ class Asked:
     decisions: tuple[Decision, ...]
     outcomes: tuple[Outcome, ...]
     manifests: dict[str, Manifest]
+    shown: tuple[ShownRequest, ...] = ()
+    """The same for the dashboard."""
     ticked: frozenset[str] = frozenset()
     """Approving boxes that were ticked when the run looked."""
     approved: frozenset[str] = frozenset()
@@ -162,6 +164,8 @@ class _Asking:
         final: list[Decision] = []
         for decision, outcome in zip(decisions, made, strict=True):
             decision = self._after(decision, outcome)
+            if decision.box_key in ticked and not decision.url:
+                decision = replace(decision, box=True)  # a tick stays until it is used
             final.append(decision)
             if decision.url:
                 manifests = with_url(manifests, decision.request, decision.url)
@@ -170,6 +174,7 @@ class _Asking:
             decisions=tuple(final),
             outcomes=(*self._unread_outcome(), *made),
             manifests=manifests,
+            shown=tuple(shown_request(d, self._setting(())) for d in final),
             ticked=ticked,
             approved=approved & open_boxes,
         )
@@ -195,7 +200,7 @@ class _Asking:
             return
         try:
             self.issues = self.place.backend.everything()
-        except PublishError as error:
+        except (PublishError, RefusedError) as error:
             self.unread = str(error)
             return
         ordinary = tuple(i for i in self.issues if not i.is_pull)
@@ -230,7 +235,7 @@ class _Asking:
         try:
             edits = backend.edits(number)
             return may_decide(edits, section.written, self.home.authors, backend.may_write)
-        except PublishError:  # who ticked it is not known: then it does not count
+        except (PublishError, RefusedError):  # who ticked it is not known: then it does not count
             return False
 
     def _decided(
@@ -246,9 +251,8 @@ class _Asking:
         if url:
             return Decision(request, _change("unchanged", request, "is asked for already"), url)
         if self.place.mode == "off":
-            return Decision(
-                request, _change("unchanged", request, "the configuration asks for none")
-            )
+            why = "the configuration asks for nothing"
+            return Decision(request, _change("unchanged", request, why))
         return self._new(request, ticked, approved)
 
     def _kept(self, request: Request, mine: FoundIssue) -> Decision:
@@ -266,7 +270,7 @@ class _Asking:
             return Decision(request, _change("unchanged", request, "FlashInfer has it"))
         if request.barred:
             return Decision(request, _change("held back", request, request.barred))
-        found = possible_matches(request, self.issues) if self.issues is not None else ()
+        found = possible_matches(request, self._others)
         waits = self._waits(request, found, ticked, approved)
         if waits:
             box = self.place.can_file and self.issues is not None
@@ -275,6 +279,12 @@ class _Asking:
         item = self._wanted(request, request.fresh, found)
         change = Change("create", *request.id, "nobody asks for it yet", wanted=item)
         return Decision(request, change, matches=found)
+
+    @property
+    def _others(self) -> tuple[FoundIssue, ...]:
+        """Everything there that is not ours."""
+        ours = {issue.number for group in self.own.values() for issue in group}
+        return tuple(i for i in self.issues or () if i.number not in ours)
 
     def _waits(
         self,
@@ -362,9 +372,45 @@ class _Asking:
         return Setting(self.page, self.place.repository, self.place.server_url).url(issue.number)
 
 
-def request_issues(decisions: Iterable[Decision]) -> dict[str, str]:
-    """Addresses by definition, of everything that is asked for."""
-    return {row.definition: d.url for d in decisions if d.url for row in d.request.rows}
+def shown_request(decision: Decision, setting: Setting) -> ShownRequest:
+    """One row of the dashboard."""
+    request, change = decision.request, decision.change
+    return ShownRequest(
+        title=request_title(request),
+        key=request.key,
+        definitions=tuple(row.definition for row in request.rows),
+        url=decision.url,
+        reason="" if decision.url else change.reason,
+        matches=tuple(
+            PossibleMatch(
+                number=i.number,
+                title=i.title,
+                state=i.state,
+                pull=i.is_pull,
+                url=setting.url(i.number, pull=i.is_pull, quiet=True),
+            )
+            for i in decision.matches
+            if not decision.url
+        ),
+        box=decision.box_key if decision.box else "",
+        link=decision.link,
+        text=decision.text,
+        there=request.arrived,
+    )
+
+
+def ready_texts(decisions: Iterable[Decision]) -> tuple[ReadyRequest, ...]:
+    """The requests that a person can file, with the definitions that they are for."""
+    return tuple(
+        ReadyRequest(
+            title=request_title(d.request),
+            definitions=tuple(row.definition for row in d.request.fresh),
+            link=d.link,
+            text=d.text,
+        )
+        for d in decisions
+        if d.link
+    )
 
 
 def _change(action: Literal["unchanged", "held back"], request: Request, reason: str) -> Change:

@@ -32,7 +32,7 @@ RESTS_ON = ("flashinfer", "flashinfer-trace", "sglang", "sgl-cookbook")
 """Sources without which a request could be wrong: the verdict, the need, the sizes."""
 
 _DATASET = "flashinfer-trace"
-_ADDRESS = re.compile(r"https://[^\s<>()\[\]\"'`\\|]+")
+_ADDRESS = re.compile(r"https?://[^\s<>()\[\]\"'`\\|]+")
 _DOUBT = ("undecided", "not checked", "not refreshed", "could not be read")
 
 

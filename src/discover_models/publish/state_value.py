@@ -41,6 +41,8 @@ class PublishState(Frozen):
     manifests: dict[str, Manifest] = Field(default_factory=dict)
     """By slug."""
     sightings: Sightings = Field(default_factory=Sightings)
+    approved: tuple[str, ...] = ()
+    """Boxes of the dashboard whose tick counted, of requests that are not filed yet."""
 
 
 class Saved(Frozen):
@@ -74,6 +76,7 @@ class _File(Frozen):
     slugs: dict[str, str] = Field(default_factory=dict)
     last_complete_run: datetime | None = None
     sightings: Sightings = Field(default_factory=Sightings)
+    approved: tuple[str, ...] = ()
 
 
 def to_files(state: PublishState) -> dict[str, bytes]:
@@ -133,6 +136,7 @@ def unite(theirs: PublishState, ours: PublishState) -> PublishState:
         last_complete_run=max(runs, default=None),
         manifests=manifests,
         sightings=ours.sightings,
+        approved=ours.approved,
     )
 
 

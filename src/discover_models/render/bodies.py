@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -23,7 +22,7 @@ from discover_models.manifests import dump
 from discover_models.merge import NOT_REFRESHED
 from discover_models.render.budget import trim
 from discover_models.render.environment import markdown
-from discover_models.render.escape import plain
+from discover_models.render.escape import fenced, plain
 from discover_models.render.from_manifest import inventory_of, kernel_of
 from discover_models.render.groups import GROUPS, GroupKey, clipped, group_of, groups, notes
 from discover_models.render.links import request_link
@@ -37,6 +36,7 @@ MANIFEST_LIMIT = 20_000
 _IMPORTANCE: tuple[GroupKey, ...] = ("existing", "ready", "undecided", "sgl_missing", "fi_missing")
 _TRACKING_ORDER = (
     "manifest",
+    "request texts",
     *(f"evidence {key}" for key in _IMPORTANCE),
     *_IMPORTANCE,
     "unmapped",
@@ -91,6 +91,43 @@ class DashboardModel(Frozen):
     """Why it has none, or why that is not written to."""
 
 
+class PossibleMatch(Frozen):
+    """An issue or pull request of another repository."""
+
+    number: int
+    title: str
+    state: str
+    pull: bool
+    url: str = ""
+
+
+class ShownRequest(Frozen):
+    """A request to FlashInfer on the dashboard."""
+
+    title: str
+    key: str
+    definitions: tuple[str, ...]
+    url: str
+    """Where it is asked for; empty while it is not."""
+    reason: str
+    matches: tuple[PossibleMatch, ...] = ()
+    box: str = ""
+    """Key of the box that approves it; empty where a tick would change nothing."""
+    link: str = ""
+    text: str = ""
+    there: bool = False
+    """Whether FlashInfer has all of it now."""
+
+
+class ReadyRequest(Frozen):
+    """The text of a request that a person can file."""
+
+    title: str
+    definitions: tuple[str, ...]
+    link: str
+    text: str
+
+
 class Listed(Frozen):
     """Something that is not in the table, with the reason."""
 
@@ -113,6 +150,9 @@ class Dashboard(Frozen):
     """Reasons by place where new models could not be looked for."""
     tracked: int = 0
     """New models that the coverage document has already."""
+    requests: tuple[ShownRequest, ...] = ()
+    ticked: tuple[str, ...] = ()
+    """Approving boxes that were ticked when the run looked."""
     held_back: tuple[Listed, ...] = ()
     deferred: tuple[Listed, ...] = ()
     unresolved: tuple[Listed, ...] = ()
@@ -165,6 +205,7 @@ def tracking_body(
     limit: int,
     *,
     deferred: Mapping[str, str] | None = None,
+    ready: Sequence[ReadyRequest] = (),
 ) -> str:
     """The tracking issue of a group in at most `limit` characters, as far as rows allow.
 
@@ -186,6 +227,7 @@ def tracking_body(
             uncollected=sum(k.workloads is False for k in found["existing"]),
             proofs={key: _proofs(kernels) for key, kernels in found.items()},
             requests=requests_of(manifest, page),
+            ready=_ready_for(manifest, ready),
             last_change=last_change(manifest),
             changed=[k.definition_name for k in manifest.kernels if _changed_last(k, manifest)],
             not_required=[k.definition_name for k in manifest.kernels if not k.required],
@@ -199,7 +241,10 @@ def tracking_body(
 
 
 def tracking_facts(
-    members: Sequence[Manifest], *, deferred: Mapping[str, str] | None = None
+    members: Sequence[Manifest],
+    *,
+    deferred: Mapping[str, str] | None = None,
+    ready: Sequence[ReadyRequest] = (),
 ) -> dict[str, Any]:
     """What a tracking issue says, without commits, lines and dates."""
     manifest = united(members)
@@ -216,7 +261,15 @@ def tracking_facts(
     if len(json.dumps(kernels)) > FACTS_LIMIT:
         kernels = {"all": digest(kernels)}
     facts: dict[str, Any] = {"kernels": kernels, "model": digest(about)}
+    if asked := _ready_for(manifest, ready):
+        facts["ready"] = [[request.title, list(request.definitions)] for request in asked]
     return facts | ({"deferred": dict(deferred)} if deferred else {})
+
+
+def _ready_for(manifest: Manifest, ready: Sequence[ReadyRequest]) -> list[ReadyRequest]:
+    """The requests that one of the model's definitions waits for."""
+    names = {k.definition_name for k in manifest.kernels if k.required}
+    return [request for request in ready if names & set(request.definitions)]
 
 
 def dashboard_body(dashboard: Dashboard, page: Page, limit: int) -> str:
@@ -227,7 +280,7 @@ def dashboard_body(dashboard: Dashboard, page: Page, limit: int) -> str:
         .get_template("dashboard.md.j2")
         .render(dashboard=dashboard, lists=lists, explained=_EXPLAINED, opened=_OPENED, page=page)
     )
-    return trim(text, (*reversed(lists), "models"), limit)
+    return trim(text, ("request texts", *reversed(lists), "models"), limit)
 
 
 def dashboard_facts(dashboard: Dashboard) -> dict[str, Any]:
@@ -253,7 +306,17 @@ def dashboard_facts(dashboard: Dashboard) -> dict[str, Any]:
         facts["not_refreshed"] = sorted(dashboard.not_refreshed)
     if dashboard.not_looked:
         facts["not_looked"] = sorted(dashboard.not_looked)
+    if dashboard.requests:
+        facts["requests"] = {r.key: digest(_request_fact(r))[:12] for r in dashboard.requests}
+    if dashboard.ticked:
+        facts["ticked"] = list(dashboard.ticked)
     return facts | ({"tracked": dashboard.tracked} if dashboard.tracked else {})
+
+
+def _request_fact(request: ShownRequest) -> list[Any]:
+    """Candidates count by their numbers alone: their titles and states change on their own."""
+    numbers = sorted(match.number for match in request.matches)
+    return [request.definitions, request.url, request.reason, numbers, request.box, request.there]
 
 
 def counts(manifest: Manifest) -> dict[str, int]:
@@ -353,11 +416,4 @@ def _shown_manifest(members: Sequence[Manifest]) -> str:
     if len(members) > 1:
         return ""
     text = dump(members[0]).decode("utf-8", errors="replace").replace("<", "\\u003c")
-    return _fenced(text) if len(text) <= MANIFEST_LIMIT else ""
-
-
-def _fenced(text: str) -> str:
-    """The text as a code block that none of its lines can end."""
-    longest = max((len(ticks) for ticks in re.findall(r"`+", text)), default=0)
-    fence = "`" * max(3, longest + 1)
-    return f"{fence}json\n{text.rstrip()}\n{fence}"
+    return fenced(text, "json") if len(text) <= MANIFEST_LIMIT else ""

@@ -55,6 +55,8 @@ class HubServer(ThreadingHTTPServer):
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.repositories: dict[str, Repository] = {}
+        self.datasets: dict[tuple[str, str], Repository] = {}
+        """By id and revision, such as ``refs/pr/7``."""
         self.faults: list[Fault] = []
         self.requests: list[Request] = []
         self.bad_tokens: set[str] = set()
@@ -97,6 +99,9 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self._serve()
 
+    def do_POST(self) -> None:
+        self._serve()
+
     def log_message(self, format: str, *args: Any) -> None:
         """Keep the tests' output clean."""
 
@@ -113,6 +118,10 @@ class _Handler(BaseHTTPRequestHandler):
         parts = urlsplit(self.path)
         if parts.path == "/api/models":
             return self._search(parse_qs(parts.query))
+        if parts.path.startswith("/api/datasets/"):
+            return self._paths_info(parts.path.removeprefix("/api/datasets/"))
+        if parts.path.startswith("/datasets/"):
+            return self._dataset_file(parts.path.removeprefix("/datasets/"))
         if parts.path.startswith("/api/models/"):
             return self._info(parts.path.removeprefix("/api/models/"))
         return self._resolve(unquote(parts.path).removeprefix("/"))
@@ -141,6 +150,30 @@ class _Handler(BaseHTTPRequestHandler):
                 "siblings": [{"rfilename": n, "size": s} for n, s in sizes.items()],
             }
         )
+
+    def _paths_info(self, path: str) -> None:
+        repo_id, _, revision = path.partition("/paths-info/")
+        content = self.rfile.read(int(self.headers["Content-Length"])).decode()
+        found = self.hub.datasets.get((repo_id, unquote(revision)))
+        if found is None:
+            return self._send(404, {"X-Error-Code": "RevisionNotFound"})
+        asked = parse_qs(content)["paths"]
+        sizes = {name: len(text) for name, text in found.files.items()} | found.claimed_sizes
+        entries = [
+            {"type": "file", "path": name, "size": sizes[name], "oid": "0" * 40}
+            for name in asked
+            if name in sizes
+        ]
+        self._send_json(entries)
+
+    def _dataset_file(self, path: str) -> None:
+        repo_id, _, rest = path.partition("/resolve/")
+        revision, _, name = rest.partition("/")
+        found = self.hub.datasets.get((repo_id, unquote(revision)))
+        content = found.files.get(unquote(name)) if found else None
+        if content is None:
+            return self._send(404, {"X-Error-Code": "EntryNotFound"})
+        self._send(200, {"X-Repo-Commit": "a" * 40, "ETag": '"x"'}, content)
 
     def _resolve(self, path: str) -> None:
         repo_id, _, rest = path.partition("/resolve/")

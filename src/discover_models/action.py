@@ -16,7 +16,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from discover_models import manifests, run_record
-from discover_models.action_inputs import ActionSettings, Runner
+from discover_models.action_answers import Answers
+from discover_models.action_inputs import ActionSettings, Runner, run_options
 from discover_models.action_job import Job, choose_job
 from discover_models.bot_config import BotConfig, parse_config
 from discover_models.domain.manifest import from_inventory
@@ -84,13 +85,14 @@ class _Action:
     phases: Phases = field(default_factory=Phases)
 
     def run(self) -> int:
-        job = choose_job(self.settings, self.runner.event_name)
+        job = choose_job(self.settings, self.runner.event_name, self.runner.event())
         self.log.say(f"event {self.runner.event_name or '(none)'}: {job.name}")
-        if not job.takes_inventory:
-            notice = job.notice or f"There is nothing to do yet for a {job.name}."
-            self.log.annotate("notice", notice)
+        if job.name == "nothing":
+            self.log.annotate("notice", job.notice)
             write_outputs(self.runner.output, {"changed": "false"})
             return 0
+        if not job.takes_inventory:
+            return self._answer(job)
         desk = self._desk()
         try:
             return self._inventory(job, desk)
@@ -98,6 +100,13 @@ class _Action:
             if desk is not None:
                 desk.close()
             give_back(self._workspace, like=self.runner.workspace)
+
+    def _answer(self, job: Job) -> int:
+        try:
+            Answers(self.settings, self.runner, self.log, self.timing).run(job)
+        finally:
+            give_back(self._workspace, like=self.runner.workspace)
+        return 0
 
     @property
     def _workspace(self) -> Path:
@@ -165,22 +174,13 @@ class _Action:
         since = parse_since(self.settings.since, now) if scheduled else None
         if since is not None and state.last_complete_run is not None:
             since = min(since, state.last_complete_run)
-        settings = self.settings
-        return RunOptions(
+        return replace(
+            run_options(self.settings, self.runner, tracked=config.titles),
             models=tuple(requests),
             discover=scheduled,
             since=since,
             coverage_doc=self.runner.inside(Path("docs/model_coverage.mdx")),
-            tracked=config.titles,
             manifest_dir=self._output / "manifests",
-            refresh=settings.refresh,
-            workspace=self._workspace,
-            sources=settings.sources,
-            offline=settings.offline,
-            configs=self.runner.inside(settings.configs) if settings.configs else None,
-            hub_endpoint=self.runner.hub_endpoint,
-            hub_token=settings.hf_token.get_secret_value() or None,
-            hub_cache=self._workspace / ".hub-cache",
         )
 
     def _lay_out(self, state: PublishState) -> None:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, SecretStr, ValidationError
 
 from discover_models.domain.frozen import Frozen
 from discover_models.errors import UsageError
+from discover_models.settings import RunOptions
 from discover_models.slugs import check_slug
 from discover_models.sources.config_file import check_repo_id
 from discover_models.sources.since import parse_since
@@ -220,6 +222,32 @@ class Runner(Frozen):
     def inside(self, path: Path) -> Path:
         """A path of an input, from the checkout when it is relative."""
         return self.workspace / path
+
+    def event(self) -> dict[str, Any]:
+        """What GitHub tells of the event; empty when that can't be read."""
+        try:
+            data: object = json.loads(self.event_path.read_bytes()) if self.event_path else {}
+        except (OSError, ValueError, RecursionError):
+            return {}
+        return cast("dict[str, Any]", data) if isinstance(data, dict) else {}
+
+
+def run_options(
+    settings: ActionSettings, runner: Runner, *, tracked: Mapping[str, str]
+) -> RunOptions:
+    """Where a run of the action finds everything; what it is to do is still left open."""
+    workspace = runner.inside(settings.workspace)
+    return RunOptions(
+        tracked=tracked,
+        refresh=settings.refresh,
+        workspace=workspace,
+        sources=settings.sources,
+        offline=settings.offline,
+        configs=runner.inside(settings.configs) if settings.configs else None,
+        hub_endpoint=runner.hub_endpoint,
+        hub_token=settings.hf_token.get_secret_value() or None,
+        hub_cache=workspace / ".hub-cache",
+    )
 
 
 def _check(environment: Mapping[str, str], name: str, pattern: re.Pattern[str]) -> None:

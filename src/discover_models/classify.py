@@ -120,6 +120,17 @@ def classify(kernel: RequiredKernel, sources: Sources) -> ClassifiedKernel:
     return _new(kernel, sources, sources.dataset)
 
 
+def support(kernel: RequiredKernel, sources: Sources) -> ClassifiedKernel:
+    """Whether FlashInfer has the kernel and SGLang calls it, whatever the dataset holds.
+
+    Raises:
+        SourceError: the dataset could not be read.
+    """
+    if isinstance(sources.dataset, SourceError):
+        raise sources.dataset
+    return _new(kernel, sources, sources.dataset)
+
+
 def tagged_only(
     definitions: Iterable[Definition], required: Iterable[str], dataset: DatasetIndex
 ) -> tuple[ClassifiedKernel, ...]:

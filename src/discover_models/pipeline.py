@@ -60,7 +60,7 @@ def run(options: RunOptions, say: Say, amend: Amend = _as_it_is) -> RunResult:
         targets = [resolve(request, known, options) for request in options.models]
         targets += _new_targets(discovery, targets, amend)
         targets = list(dict.fromkeys(targets))
-        inventories, deferred = _inventories(targets, world, options, say)
+        inventories, deferred = take_inventories(targets, world, options, say)
     return RunResult(inventories, deferred, world.origins, _warnings(world), discovery)
 
 
@@ -75,10 +75,13 @@ def _new_targets(
     return [item for item in wanted if item and item.hf_repo_id.casefold() not in have]
 
 
-def _inventories(
+def take_inventories(
     targets: list[ModelRequest], world: World, options: RunOptions, say: Say
 ) -> tuple[tuple[Inventory, ...], tuple[Deferred, ...]]:
-    """One model after the other; one that fails does not stop the others."""
+    """The inventories of models with a repository, and why the others have none.
+
+    One model after the other; one that fails does not stop the others.
+    """
     slugs = distinct_slugs(
         [target.hf_repo_id for target in targets], [target.slug for target in targets]
     )

@@ -16,11 +16,13 @@ import pytest
 import yaml
 
 from discover_models.action_inputs import ActionSettings, input_names, variable_of
+from discover_models.action_job import CHECKED_ACTIONS, MAY_COMMAND
 
 ROOT = Path(__file__).parents[2]
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 EXCEPTIONS = {
     ("ci.yml", "self-repository"),
+    ("onboarding-pr.yml", "dangerous-triggers"),
     ("weekly.yml", "self-repository"),
     ("weekly.yml", "secrets-outside-env"),
 }
@@ -96,7 +98,7 @@ def test_every_action_is_pinned_to_the_commit_that_the_list_of_pins_names() -> N
         uses = [line for line in file.read_text("utf-8").splitlines() if "uses: " in line]
         assert uses
         for line in uses:
-            if "uses: ./" in line:
+            if "uses: ./" in line or "uses: $/" in line:
                 continue
             pin = PIN.search(line)
             assert pin, f"{file.name}: {line}"
@@ -120,6 +122,41 @@ def test_every_exception_of_zizmor_is_known_and_has_its_reason_above() -> None:
                 assert above.strip().startswith("# "), f"{file.name}: {line}"
                 found.add((file.name, rule))
     assert found == EXCEPTIONS
+
+
+STRANGERS = load(ROOT / ".github" / "workflows" / "onboarding-pr.yml")
+
+
+def test_nothing_but_the_action_runs_where_strangers_start_a_workflow() -> None:
+    # YAML 1.1 reads the key `on` as true.
+    assert set(STRANGERS[True]) == {"pull_request_target", "issue_comment"}
+    for name, job in STRANGERS["jobs"].items():
+        (step,) = job["steps"]
+        assert set(step) == {"name", "uses"}, name
+        assert step["uses"] == "$/", name
+        assert set(job) == {"name", "if", "runs-on", "timeout-minutes", "permissions", "steps"}
+        assert job["permissions"].pop("contents") == "read"
+        assert set(job["permissions"]) <= {"issues", "pull-requests"}
+    for other in WORKFLOWS:
+        text = other.read_text("utf-8")
+        assert other.name == "onboarding-pr.yml" or "pull_request_target" not in text
+
+
+def test_no_secret_is_handed_to_what_strangers_start() -> None:
+    text = (ROOT / ".github" / "workflows" / "onboarding-pr.yml").read_text("utf-8")
+    assert "secrets." not in text
+    assert "github.token" not in text
+    expressions = set(re.findall(r"\$\{\{(.*?)\}\}", text))
+    assert expressions == {" github.event.comment.id || github.event.pull_request.number "}
+
+
+def test_the_workflow_lets_the_same_people_command_as_the_action() -> None:
+    condition = STRANGERS["jobs"]["answer"]["if"]
+    (listed,) = re.findall(r"fromJSON\('(\[.*?\])'\)", condition)
+    assert set(yaml.safe_load(listed)) == MAY_COMMAND
+    assert "startsWith(github.event.comment.body, '/discover-models')" in condition
+    listened = set(STRANGERS[True]["pull_request_target"]["types"])
+    assert listened == CHECKED_ACTIONS
 
 
 def test_the_weekly_inputs_are_handed_on() -> None:

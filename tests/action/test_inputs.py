@@ -105,8 +105,6 @@ JOBS = [
     ("workflow_dispatch", "one model", "scheduled"),
     ("repository_dispatch", "one model", "scheduled"),
     ("", "one model", "scheduled"),
-    ("pull_request_target", "pull request", "pull request"),
-    ("issue_comment", "comment", "comment"),
     ("pull_request", "nothing", "nothing"),
     ("push", "nothing", "nothing"),
     ("issues", "nothing", "nothing"),

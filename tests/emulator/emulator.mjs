@@ -6,12 +6,14 @@
 //   {"op":"reset"}                 forget everything, faults and log included
 //   {"op":"faults","faults":[…]}   queue faults, see `Fault` in server.py
 //   {"op":"log"}                   requests since the last reset
+//   {"op":"push",…}                commit files to a branch, see `Emulator.push` in server.py
+//   {"op":"pull",…}                open a pull request, see `Emulator.pull`
 // Ends when its standard input does.
 //
 // Added: 401 for unknown tokens, ETag and 304, limits of titles and bodies, bot accounts, pull
 // requests in the list of issues and as issues, the reason `duplicate`, no `closed_by` in lists,
-// issues that were deleted, who edited a body (GraphQL), who may write where, a log and a queue of
-// faults.
+// issues that were deleted, who edited a body (GraphQL), who may write where, the files of a pull
+// request (all, over pages) and their number, pull requests of forks, a log and a queue of faults.
 import http from 'node:http';
 import { createHash } from 'node:crypto';
 import { syncBuiltinESMExports } from 'node:module';
@@ -35,6 +37,7 @@ const ALIASES = 400; // the emulator blocks a token after 5000 calls and never f
 const CALLS_PER_ALIAS = 4000;
 const ISSUES = /^\/repos\/([^/]+\/[^/]+)\/issues$/;
 const ISSUE = /^\/repos\/([^/]+\/[^/]+)\/issues\/(\d+)$/;
+const PULL = /^\/repos\/([^/]+\/[^/]+)\/pulls\/(\d+)(\/files)?$/;
 const COMMENTS = /^\/repos\/[^/]+\/[^/]+\/issues\/(\d+\/)?comments(\/\d+)?$/;
 
 let faults = [];
@@ -42,6 +45,7 @@ let log = [];
 let duplicates = new Set();
 let deleted = new Set();
 let edits = {};
+let forks = new Map();
 let calls = 0;
 let listener;
 
@@ -75,7 +79,8 @@ console.log(JSON.stringify({ url: gh.url }));
 const operations = {
   reset() {
     gh.reset();
-    [faults, log, duplicates, deleted, edits] = [[], [], new Set(), new Set(), {}];
+    [faults, log, duplicates, deleted] = [[], [], new Set(), new Set()];
+    [edits, forks] = [{}, new Map()];
     return {};
   },
   faults(request) {
@@ -87,11 +92,37 @@ const operations = {
     deleted.add(`/repos/${request.repository}/issues/${request.number}`);
     return {};
   },
+  async push({ repository, branch, files }) {
+    const ask = as('octo', repository);
+    const known = await call('GET', `/repos/${repository}/git/ref/heads/${branch}`, null, 'octo');
+    const start = known.status === 200 ? branch : 'main';
+    const parent = (await ask('GET', `/git/ref/heads/${start}`)).object.sha;
+    const tree = Object.entries(files).map(([name, content]) => {
+      const entry = { path: name, mode: '100644', type: 'blob' };
+      return content === null ? { ...entry, sha: null } : { ...entry, content };
+    });
+    const base = (await ask('GET', `/git/commits/${parent}`)).tree.sha;
+    const { sha: made } = await ask('POST', '/git/trees', { base_tree: base, tree });
+    const commit = { message: 'A change', tree: made, parents: [parent] };
+    const { sha } = await ask('POST', '/git/commits', commit);
+    if (known.status === 200) await ask('PATCH', `/git/refs/heads/${branch}`, { sha });
+    else await ask('POST', '/git/refs', { ref: `refs/heads/${branch}`, sha });
+    return { sha };
+  },
+  async pull({ repository, branch, body, login, fork }) {
+    const content = { title: 'A change', body, head: branch, base: 'main' };
+    const { number } = await as(login, repository)('POST', '/pulls', content);
+    if (fork) forks.set(`${repository}/${number}`, fork);
+    return { number };
+  },
+  async write({ repository, path, method, content, login }) {
+    return { answer: await as(login, repository)(method, path, content) };
+  },
 };
 createInterface({ input: process.stdin })
-  .on('line', (line) => {
+  .on('line', async (line) => {
     const request = JSON.parse(line);
-    console.log(JSON.stringify(operations[request.op](request)));
+    console.log(JSON.stringify(await operations[request.op](request)));
   })
   .on('close', () => process.exit(0));
 
@@ -126,6 +157,8 @@ async function act(request, body, login) {
   let answer;
   if (request.method === 'GET' && ISSUES.test(url.pathname)) answer = await list(url, ask);
   else answer = await ask(request.method, request.url, body);
+  const pull = request.method === 'GET' && PULL.exec(url.pathname);
+  if (pull) answer = await withFiles(pull, url.searchParams, answer, ask);
   const issue = ISSUE.exec(url.pathname);
   if (issue && request.method === 'GET' && answer.status === 404) {
     answer = await ask('GET', `/repos/${issue[1]}/pulls/${issue[2]}`);
@@ -224,6 +257,44 @@ async function all(pathname, state, ask) {
     found.push(...items);
     if (items.length < 100) return found;
   }
+}
+
+async function withFiles([, repository, number, listed], query, answer, ask) {
+  if (answer.status !== 200) return answer;
+  const shown = listed
+    ? JSON.parse((await ask('GET', `/repos/${repository}/pulls/${number}`)).text)
+    : JSON.parse(answer.text);
+  // The emulator keeps the commit at which the pull request was opened.
+  const ref = await ask('GET', `/repos/${repository}/git/ref/heads/${shown.head.ref}`);
+  shown.head.sha = JSON.parse(ref.text).object.sha;
+  const span = `${shown.base.sha}...${shown.head.sha}`;
+  const { files } = JSON.parse((await ask('GET', `/repos/${repository}/compare/${span}`)).text);
+  if (!listed) {
+    shown.changed_files = files.length;
+    const fork = forks.get(`${repository}/${number}`);
+    if (fork) {
+      shown.head.label = `${fork.split('/')[0]}:${shown.head.ref}`;
+      Object.assign(shown.head.repo, { full_name: fork, fork: true });
+    }
+    return json(200, shown);
+  }
+  const size = Math.min(Number(query.get('per_page') ?? 30), 100);
+  const page = Number(query.get('page') ?? 1);
+  const headers = {};
+  if (page * size < Math.min(files.length, 3000)) {
+    const next = `${gh.url}/repos/${repository}/pulls/${number}/files`;
+    headers.link = `<${next}?per_page=${size}&page=${page + 1}>; rel="next"`;
+  }
+  return json(200, files.slice((page - 1) * size, Math.min(page * size, 3000)), headers);
+}
+
+function as(login, repository) {
+  return async (method, target, content) => {
+    const text = content ? JSON.stringify(content) : null;
+    const answer = await call(method, `/repos/${repository}${target}`, text, login);
+    if (answer.status >= 300) throw new Error(`${method} ${target}: ${answer.text}`);
+    return answer.text ? JSON.parse(answer.text) : {};
+  };
 }
 
 function pullAsIssue(pull) {

@@ -81,6 +81,22 @@ class Emulator:
         """Make an issue one that an administrator deleted."""
         self._ask("delete", repository=repository, number=number)
 
+    def push(self, repository: str, branch: str, files: Mapping[str, str | None]) -> str:
+        """Commit files to a branch (a new one starts at main); None deletes. The commit's id."""
+        return str(self._ask("push", repository=repository, branch=branch, files=files)["sha"])
+
+    def pull(
+        self, repository: str, branch: str, body: str = "", *, login: str = "octo", fork: str = ""
+    ) -> int:
+        """Open a pull request of a branch; `fork`: the repository that it seems to come from."""
+        values = {"branch": branch, "body": body, "login": login, "fork": fork}
+        return int(self._ask("pull", repository=repository, **values)["number"])
+
+    def write(self, repository: str, method: str, path: str, content: Any, login: str) -> Any:
+        """Do something as an account, without a trace in the log."""
+        values = {"path": path, "method": method, "content": content, "login": login}
+        return self._ask("write", repository=repository, **values)["answer"]
+
     def log(self) -> list[Request]:
         """Requests since the last reset, in order."""
         return [Request(**entry) for entry in self._ask("log")["log"]]

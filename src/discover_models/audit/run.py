@@ -144,13 +144,18 @@ def local_repositories(configs: Path | None) -> tuple[str, ...]:
 
 
 def repositories_of(
-    titles: tuple[str, ...], local: Iterable[str], listed: Iterable[str]
+    titles: tuple[str, ...],
+    local: Iterable[str],
+    listed: Iterable[str],
+    tracked: Mapping[str, tuple[str, ...]] | None = None,
 ) -> dict[str, tuple[str, ...]]:
     """The repositories that each title means: those with a local configuration, else those listed.
 
-    Quantised ones count only where there are no others.
+    Quantised ones count only where there are no others. Those that `tracked` gives by title count
+    before all.
     """
-    found: dict[str, tuple[str, ...]] = {}
+    said = tracked or {}
+    found = {title: said[title] for title in titles if title in said}
     for place in (local, listed):
         matches: dict[str, list[str]] = {}
         for repo_id in dict.fromkeys(place):

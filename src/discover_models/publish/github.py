@@ -165,7 +165,7 @@ class GitHubIssues:
         found: list[_Issue] = []
         query = {"state": "all", "sort": "created", "direction": "asc"}
         for page in self._pages("/issues", query):
-            found += _checked(_ISSUES.validate_python, page)
+            found += checked(_ISSUES.validate_python, page)
         return tuple(map(_found, found))
 
     def login(self) -> str:
@@ -174,11 +174,11 @@ class GitHubIssues:
         def read() -> str:
             try:
                 _, data = self._send("GET", "/user")
-            except _RefusedWithStatusError as refused:
+            except RefusedWithStatusError as refused:
                 if refused.status in (403, 404):
                     return ""
                 raise
-            return _checked(_User.model_validate, data).login
+            return checked(_User.model_validate, data).login
 
         return self._patience.until_done("asking whose token it is", read)
 
@@ -187,11 +187,11 @@ class GitHubIssues:
             path = f"{self._base()}/collaborators/{quote(login)}/permission"
             try:
                 _, data = self._send("GET", path)
-            except _RefusedWithStatusError as refused:
+            except RefusedWithStatusError as refused:
                 if refused.status == 404:
                     return False
                 raise
-            return _checked(_Permission.model_validate, data).permission in ("admin", "write")
+            return checked(_Permission.model_validate, data).permission in ("admin", "write")
 
         return self._patience.until_done("reading an account's permission", read)
 
@@ -217,7 +217,7 @@ class GitHubIssues:
                 found: Any = data["data"]["repository"]["issue"]["userContentEdits"]
             except (KeyError, TypeError):
                 raise RefusedError(f"GitHub does not say who edited issue #{number}") from None
-            return _checked(_BodyEdits.model_validate, found)
+            return checked(_BodyEdits.model_validate, found)
 
         return self._patience.until_done("reading who edited an issue", read)
 
@@ -225,11 +225,11 @@ class GitHubIssues:
         def read() -> tuple[FoundIssue | None]:
             try:
                 _, data = self._send("GET", f"{self._base()}/issues/{number}")
-            except _RefusedWithStatusError as refused:
+            except RefusedWithStatusError as refused:
                 if refused.status in _GONE:
                     return (None,)
                 raise
-            issue = _checked(_Issue.model_validate, data)
+            issue = checked(_Issue.model_validate, data)
             moved = not issue.repository_url.casefold().endswith(self._base().casefold())
             return (None if moved or issue.pull_request else _found(issue),)
 
@@ -243,7 +243,7 @@ class GitHubIssues:
         def act() -> FoundIssue:
             payload = {"title": new.title, "body": new.body, "labels": list(new.labels)}
             _, data = self._send("POST", f"{self._base()}/issues", payload=payload)
-            return _found(_checked(_Issue.model_validate, data))
+            return _found(checked(_Issue.model_validate, data))
 
         return self._patience.until_done("opening an issue", act, look)
 
@@ -255,7 +255,7 @@ class GitHubIssues:
                 return (fresh,)
             payload = edit.model_dump(exclude_none=True)
             _, data = self._send("PATCH", f"{self._base()}/issues/{number}", payload=payload)
-            return (_found(_checked(_Issue.model_validate, data)),)
+            return (_found(checked(_Issue.model_validate, data)),)
 
         (found,) = self._patience.until_done(f"writing issue #{number}", act)
         return found
@@ -267,7 +267,7 @@ class GitHubIssues:
             comments = [
                 FoundComment(author=c.user.login if c.user else "", body=c.body)
                 for page in self._pages(path, {})
-                for c in _checked(_COMMENTS.validate_python, page)
+                for c in checked(_COMMENTS.validate_python, page)
             ]
             return True if any(recognise(c) for c in comments) else None
 
@@ -283,11 +283,11 @@ class GitHubIssues:
         def read() -> tuple[bytes | None]:
             try:
                 _, data = self._send("GET", f"{self._base()}/contents/{quote(path)}")
-            except _RefusedWithStatusError as refused:
+            except RefusedWithStatusError as refused:
                 if refused.status == 404:
                     return (None,)
                 raise
-            content = _checked(_Content.model_validate, data).content
+            content = checked(_Content.model_validate, data).content
             return (base64.b64decode(content),)
 
         (found,) = self._patience.until_done(f"reading {path}", read)
@@ -299,7 +299,7 @@ class GitHubIssues:
 
         def read() -> tuple[FoundIssue, ...]:
             _, data = self._send("GET", f"{self._base()}/issues", parameters=query)
-            issues = _checked(_ISSUES.validate_python, data)
+            issues = checked(_ISSUES.validate_python, data)
             return tuple(_found(i) for i in issues if i.pull_request is None)
 
         return self._patience.until_done("listing issues", read)
@@ -327,7 +327,7 @@ class GitHubIssues:
 
             def read() -> _Repository:
                 _, data = self._send("GET", f"/repos/{self._repository}")
-                return _checked(_Repository.model_validate, data)
+                return checked(_Repository.model_validate, data)
 
             repository = self._patience.until_done("reading the repository", read)
             if repository.archived or not repository.has_issues:
@@ -370,10 +370,12 @@ class GitHubIssues:
             return LostError(f"status {error.status}")
         if error.status == 401:
             return PublishError("GitHub does not accept the token: is it expired or mistyped?")
-        return _RefusedWithStatusError(f"{verb} {path}: {error.status} {message}", error.status)
+        return RefusedWithStatusError(f"{verb} {path}: {error.status} {message}", error.status)
 
 
-class _RefusedWithStatusError(RefusedError):
+class RefusedWithStatusError(RefusedError):
+    """A refusal with the status that GitHub answered with."""
+
     def __init__(self, message: str, status: int) -> None:
         super().__init__(message)
         self.status = status
@@ -451,7 +453,7 @@ class DryRun:
         return issue.model_copy(update=values)
 
 
-def _checked(validate: Callable[[Any], _T], data: Any) -> _T:
+def checked(validate: Callable[[Any], _T], data: Any) -> _T:
     """The answer as a value; one that is something else was garbled on its way."""
     try:
         return validate(data)

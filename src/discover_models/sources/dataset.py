@@ -71,7 +71,7 @@ class DatasetIndex:
 
     def evidence(self, definition: Definition) -> tuple[Evidence, ...]:
         """Where a definition is, and whether it has workloads."""
-        workloads = _workloads(definition.op_type, definition.name)
+        workloads = workloads_path(definition.op_type, definition.name)
         return (
             self._at(definition.path, f"definition {definition.name}", found=True),
             self._at(workloads, "workloads", found=definition.has_workloads),
@@ -95,28 +95,49 @@ class DatasetIndex:
         )
 
 
-def _workloads(op_type: str, name: str) -> str:
+def read_definition(text: str, path: str, *, has_workloads: bool = False) -> Definition:
+    """What a definition file says; whether that agrees with its path is for others to see.
+
+    Raises:
+        SourceError: it holds no JSON object.
+    """
+    try:
+        content = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise SourceError(f"{path} can't be read as JSON: {error}") from error
+    if not isinstance(content, dict):
+        raise SourceError(f"{path} holds no JSON object")
+    return _definition(cast("dict[str, object]", content), path, has_workloads=has_workloads)
+
+
+def workloads_path(op_type: str, name: str) -> str:
+    """Where a definition's workloads are."""
     return f"workloads/{op_type}/{name}.jsonl"
+
+
+def _definition(content: dict[str, object], path: str, *, has_workloads: bool) -> Definition:
+    return Definition(
+        name=str(content.get("name")),
+        op_type=str(content.get("op_type")),
+        axes=_axes(content),
+        inputs=_inputs(content),
+        tags=tuple(map(str, _list(content.get("tags")))),
+        path=path,
+        has_workloads=has_workloads,
+    )
 
 
 def _read(file: Path, checkout: Path) -> Definition:
     path = file.relative_to(checkout).as_posix()
     content = _json(file, path)
-    name, op_type = str(content.get("name")), str(content.get("op_type"))
-    if name != file.stem or op_type != file.parent.name:
+    workloads = checkout / workloads_path(file.parent.name, file.stem)
+    found = _definition(content, path, has_workloads=workloads.is_file())
+    if found.name != file.stem or found.op_type != file.parent.name:
         raise SourceError(
-            f"{path} in the dataset contradicts itself: the file says name {name!r} and"
-            f" op_type {op_type!r}"
+            f"{path} in the dataset contradicts itself: the file says name {found.name!r} and"
+            f" op_type {found.op_type!r}"
         )
-    return Definition(
-        name=name,
-        op_type=op_type,
-        axes=_axes(content),
-        inputs=_inputs(content),
-        tags=tuple(map(str, _list(content.get("tags")))),
-        path=path,
-        has_workloads=(checkout / _workloads(op_type, name)).is_file(),
-    )
+    return found
 
 
 def _json(file: Path, path: str) -> dict[str, object]:

@@ -25,6 +25,7 @@ from huggingface_hub.errors import (
     RepositoryNotFoundError,
     RevisionNotFoundError,
 )
+from huggingface_hub.hf_api import RepoFile
 from huggingface_hub.utils import (
     build_hf_headers,  # pyright: ignore[reportUnknownVariableType]  # it takes a bare `dict`
     get_session,
@@ -125,6 +126,31 @@ class HubClient:
             return [str(model["id"]) for model in json.loads(content)]
         except (ValueError, TypeError, KeyError) as error:
             raise ConfigError(f"{url} gave no list of models.", reason="network") from error
+
+    def dataset_sizes(self, repo_id: str, revision: str, paths: list[str]) -> dict[str, int]:
+        """Those of the paths that a dataset has at a revision (such as ``refs/pr/5``), with sizes.
+
+        Raises `ConfigError` with the reason, as `fetch` does.
+        """
+        check_repo_id(repo_id)
+        found = self._call(
+            f"{repo_id} at {revision}",
+            lambda: self._api.get_paths_info(
+                repo_id, paths, repo_type="dataset", revision=revision
+            ),
+        )
+        return {item.path: item.size for item in found if isinstance(item, RepoFile)}
+
+    def dataset_file(self, repo_id: str, revision: str, path: str) -> bytes:
+        """A file of a dataset at a revision, as it is there now; it is not kept.
+
+        At most one byte more than `LARGEST_FILE`. Raises as `fetch` does.
+        """
+        check_repo_id(repo_id)
+        url = hf_hub_url(
+            repo_id, path, repo_type="dataset", revision=revision, endpoint=self._api.endpoint
+        )
+        return self._call(f"{repo_id} at {revision}", lambda: self._get(url))
 
     def _fetch_or_error(self, repo_id: str) -> ConfigFile | ConfigError:
         try:

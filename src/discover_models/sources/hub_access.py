@@ -25,6 +25,14 @@ class Hub(Protocol):
         """Repositories whose name contains `name`."""
         ...
 
+    def dataset_sizes(self, repo_id: str, revision: str, paths: list[str]) -> dict[str, int]:
+        """Those of the paths that a dataset has at a revision, with their sizes in bytes."""
+        ...
+
+    def dataset_file(self, repo_id: str, revision: str, path: str) -> bytes:
+        """A file of a dataset at a revision."""
+        ...
+
 
 class HubOnDemand:
     """A client that is made when the first question comes."""
@@ -39,6 +47,12 @@ class HubOnDemand:
 
     def search(self, name: str) -> list[str]:
         return self._client.search(name)
+
+    def dataset_sizes(self, repo_id: str, revision: str, paths: list[str]) -> dict[str, int]:
+        return self._client.dataset_sizes(repo_id, revision, paths)
+
+    def dataset_file(self, repo_id: str, revision: str, path: str) -> bytes:
+        return self._client.dataset_file(repo_id, revision, path)
 
     @cached_property
     def _client(self) -> HubClient:

@@ -7,11 +7,12 @@
 #   make image-test run it like the Actions runner does
 #   make format     put the formatting right
 #   make config-classes  write docs/config-classes.md anew
+#   make torture    break many more files and requests than make test does (about 15 minutes)
 #   make bench      measure; DISCOVER_MODELS_WORKSPACE names a real workspace
 #   make workspace  bring the real repositories into WORKSPACE (default tmp)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint lint-action image image-test format config-classes bench workspace sync
+.PHONY: help demo test lint lint-action image image-test format config-classes torture bench workspace sync
 
 PYTHON ?= python3
 WORKSPACE ?= tmp
@@ -68,6 +69,11 @@ format: sync
 
 config-classes: sync
 	$(RUN) python scripts/generate_sample_table.py
+
+EXAMPLES ?= 2000
+torture: sync
+	@$(RUN) python scripts/get_emulator.py
+	DISCOVER_MODELS_EXAMPLES=$(EXAMPLES) $(RUN) pytest tests/torture tests/publish $(ARGS)
 
 bench: sync
 	@$(RUN) python bench/bench.py

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from discover_models.discovery import kernel_keys
-from discover_models.domain.architecture import Architecture
+from discover_models.domain.architecture import Architecture, Moe
 from discover_models.domain.candidate import ModelKernels
 from discover_models.domain.evidence import Evidence
 from discover_models.domain.kernel import Deferred, Inventory, Parallelism
@@ -13,7 +13,7 @@ from discover_models.reading.architecture import read_architecture, read_mistral
 from discover_models.reading.decoder import find_decoder
 from discover_models.reading.from_source import complete, without_source
 from discover_models.reading.quantization import read_quantization
-from discover_models.reading.traits import TRAITS
+from discover_models.reading.traits import TRAITS, Traits
 from discover_models.requirements import requirements
 from discover_models.sources.class_defaults import text_defaults
 from discover_models.sources.config_defaults import ConfigDefaults, ConfigLookup
@@ -64,7 +64,8 @@ def architecture_of(
     """The text decoder that a repository's files describe.
 
     What the class of an unknown type decides by itself is read in `models`, SGLang's own source;
-    None leaves it undecided.
+    None leaves it undecided. The source is also asked where the fields of a known type leave
+    something open, and its answer is taken if it leaves less open.
 
     Raises:
         ConfigError: they describe none, or it is no language model.
@@ -77,15 +78,43 @@ def architecture_of(
     decoder = find_decoder(file.config)
     defaults = text_defaults(file.config, decoder.path, decoder.model_type, libraries)
     said = read_architecture(file.config, file.quant, defaults)
-    if models is None or decoder.model_type in TRAITS:
+    traits = TRAITS.get(decoder.model_type)
+    if models is None or (traits is not None and not _needs_source(said, traits)):
         return said
     try:
         if isinstance(models, SourceError):
             raise models
         quantization = read_quantization(file.config, decoder.values, file.quant)
-        return complete(said, models.read(file.config), quantization)
+        built = complete(said, models.read(file.config), quantization)
     except SourceError as error:
-        return without_source(said, error)
+        return without_source(said, error) if traits is None else said
+    if traits is None:
+        return built
+    better = traits.incomplete or _open(built) < _open(said)
+    return built if better and _parts(built) == _parts(said) else said
+
+
+def _needs_source(said: Architecture, traits: Traits) -> bool:
+    """Whether the source of a known class may say more than the fields."""
+    unmapped = requirements(said, DEFAULT_PARALLELISM).unmapped
+    others = any("other" in (g.mixer and g.mixer.kind, g.ffn and g.ffn.kind) for g in said.groups)
+    unrouted = any(isinstance(g.ffn, Moe) and g.ffn.routing is None for g in said.groups)
+    return traits.incomplete or others or unrouted or any(item.fields for item in unmapped)
+
+
+def _parts(architecture: Architecture) -> dict[int, tuple[bool, bool]]:
+    """Which layers have a mixer and a feed-forward; one may be lost where the source can't be
+    followed."""
+    return {
+        layer: (group.mixer is not None, group.ffn is not None)
+        for group in architecture.groups
+        for layer in group.layers
+    }
+
+
+def _open(architecture: Architecture) -> int:
+    """How much of a model gives no definition."""
+    return len(requirements(architecture, DEFAULT_PARALLELISM).unmapped)
 
 
 def kernels_of(repo_id: str, architecture: Architecture) -> ModelKernels:

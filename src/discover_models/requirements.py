@@ -160,7 +160,9 @@ def _mixers_and_ffns_without_family(architecture: Architecture) -> Iterator[Unma
         for part in (group.mixer, group.ffn):
             if part is not None and part.kind == "other":
                 yield Unmapped(
-                    what=f"{part.name} (layers {_ranges(group.layers)})", reason=part.reason
+                    what=f"{part.name} (layers {_ranges(group.layers)})",
+                    reason=part.reason,
+                    evidence=part.evidence,
                 )
 
 

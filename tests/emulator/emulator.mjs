@@ -128,7 +128,7 @@ createInterface({ input: process.stdin })
 
 async function handle(request, response) {
   const body = await read(request);
-  const login = (request.headers.authorization ?? '').replace(/^(token|bearer) /i, '');
+  const login = (request.headers.authorization ?? '').replace(/^(token|bearer) (canary-token-of-)?/i, '');
   const entry = { method: request.method, path: request.url, login };
   log.push(entry);
   const fault = nextFault(request);

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
@@ -11,7 +12,7 @@ import requests
 import requests.adapters
 
 from emulator.contract import problems
-from emulator.server import Emulator
+from emulator.server import CANARY, Emulator
 from get_emulator import EMULATOR
 
 
@@ -27,14 +28,24 @@ def running_emulator() -> Iterator[Emulator]:
 
 
 @pytest.fixture
-def emulator(running_emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> Iterator[Emulator]:
-    """An empty GitHub; at the end every exchange must have kept to GitHub's description."""
+def emulator(
+    running_emulator: Emulator,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+) -> Iterator[Emulator]:
+    """An empty GitHub; at the end every exchange must have kept to GitHub's description.
+
+    No token may have got into an address, a body, anything printed or any file.
+    """
     running_emulator.reset()
     found: list[str] = []
     send = requests.adapters.HTTPAdapter.send
 
     def checked(self: Any, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> Any:
         response = send(self, request, *args, **kwargs)
+        if CANARY in f"{request.url} {request.body!r}":
+            found.append(f"a token is in {request.method} {request.url}")
         if response.headers.get("x-injected") is None:
             found.extend(
                 problems(
@@ -50,3 +61,6 @@ def emulator(running_emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> Ite
     monkeypatch.setattr(requests.adapters.HTTPAdapter, "send", checked)
     yield running_emulator
     assert found == []
+    assert CANARY not in "".join(capfd.readouterr())
+    for path in tmp_path.rglob("*"):
+        assert not path.is_file() or CANARY.encode() not in path.read_bytes(), path

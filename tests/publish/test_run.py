@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from typing import Any
@@ -34,6 +34,7 @@ from discover_models.publish.run import (
     publish,
 )
 from discover_models.render.budget import length
+from emulator.faults import FAULTS
 from emulator.server import FOREVER, Emulator, Fault
 from hosts import BOT, REPOSITORY, FakeTime, MemoryStore, connect
 
@@ -635,3 +636,25 @@ def test_when_github_dies_at_any_request_the_next_run_completes_the_work(
         emulator.faults([])
         host.run()
         assert final(host) == expected, f"dead {when} request {cut + 1}"
+
+
+@pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
+def test_one_fault_at_any_request_changes_nothing_in_the_end(emulator: Emulator, fault: Fault):
+    """Every request of a run that opens, changes and closes issues, each in turn."""
+    first = (model("beta", builders.missing("moe_x")), model("gamma"))
+    second = (model("alpha"), model("beta", builders.supported("moe_x")), done("gamma"))
+    host = Host(emulator)
+    host.run(first)
+    before = len(emulator.log())
+    host.run(second)
+    requests_made, expected = len(emulator.log()) - before, final(host)
+    for cut in range(requests_made):
+        emulator.reset()
+        host = Host(emulator)
+        host.run(first)
+        emulator.faults([replace(fault, skip=cut)])
+        report = host.run(second)
+        emulator.faults([])
+        assert report.errors == ()
+        assert final(host) == expected, f"request {cut + 1} of {requests_made}"
+        assert host.written(partial(host.run, second)) == []

@@ -4,9 +4,17 @@ from typing import Any
 
 import pytest
 
-from discover_models.domain.architecture import Architecture, DenseMlp, GqaAttention, Moe
+from discover_models.domain.architecture import (
+    Architecture,
+    DenseMlp,
+    GqaAttention,
+    MlaAttention,
+    Moe,
+)
+from discover_models.domain.kernel import Parallelism
 from discover_models.errors import ConfigError
 from discover_models.reading.architecture import read_architecture
+from discover_models.requirements import requirements
 
 BASE: dict[str, Any] = {
     "model_type": "unheard_of",
@@ -241,3 +249,86 @@ def test_what_no_field_says_of_an_unknown_class_stays_undecided() -> None:
 def test_only_a_field_of_an_rms_norm_says_rms_norm(fields: dict[str, Any]) -> None:
     config = {k: v for k, v in BASE.items() if k != "rms_norm_eps"}
     assert read_architecture({**config, **fields}).hidden_norm == "undecided"
+
+
+INDEXED = {
+    "kv_lora_rank": 8, "qk_nope_head_dim": 8, "qk_rope_head_dim": 4, "v_head_dim": 8,
+    "q_lora_rank": 8, "index_topk": 16, "index_n_heads": 2, "index_head_dim": 8,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ({}, "oooooo"),
+        ({"layer_types": ["deepseek_sparse_attention"] * 6}, "oooooo"),
+        ({"indexer_types": ["full", "full", "shared", "shared", "full", "shared"]}, "oorror"),
+        ({"index_topk_pattern": "FFSSFS"}, "oorror"),
+        ({"index_topk_freq": 2}, "oororo"),
+        ({"index_topk_freq": 2, "index_skip_topk_offset": 3}, "oooror"),
+        ({"index_topk_freq": 2, "index_skip_topk_offset": 3, "index_topk_pattern": None}, "oooror"),
+        ({"cli_factor": 3}, "orrorr"),
+    ],
+)  # fmt: skip
+def test_layers_that_reuse_an_indexers_choice(fields: dict[str, Any], expected: str) -> None:
+    """`dsa_layer_skips_topk` (sglang python/sglang/srt/configs/model_config.py:488)."""
+    letters: dict[int, str] = {}
+    for group in read(**INDEXED, **fields).groups:
+        assert isinstance(group.mixer, MlaAttention)
+        assert group.mixer.indexer is not None
+        letters |= dict.fromkeys(group.layers, "r" if group.mixer.indexer.reused else "o")
+
+    assert "".join(letters[layer] for layer in sorted(letters)) == expected
+
+
+def test_only_layers_with_an_indexer_run_one() -> None:
+    architecture = read(**INDEXED, indexer_types=["full", "shared"] * 3)
+    kernels = {k.spec: k for k in requirements(architecture, (Parallelism(),)).kernels}
+
+    assert kernels["dsa_topk_indexer"].layers == 3
+    assert kernels["dsa_sparse_attention"].layers == 6
+    wq = next(k for k in requirements(architecture, (Parallelism(),)).kernels
+              if "indexer wq_b" in k.used_for)  # fmt: skip
+    assert wq.layers == 3
+
+
+def test_several_sets_of_experts_are_not_taken_for_a_dense_mlp() -> None:
+    fields = {**EXPERTS, "num_experts": [8, 8], "moe_intermediate_size": [32, 16]}
+
+    assert ffns(read(**fields)) == "mmmmmm"
+
+
+@pytest.mark.parametrize(
+    ("fields", "routing"),
+    [
+        ({"topk_method": "group_limited_greedy", "n_group": 8}, None),
+        ({"topk_method": "group_limited_greedy", "n_group": 1}, "default_routing"),
+        ({"topk_method": "greedy", "n_group": 1}, "default_routing"),
+        ({"scoring_func": "noaux_tc", "n_group": 1}, "ds_routing"),
+        ({"scoring_func": "noaux_tc"}, "minimax2_routing"),
+    ],
+)
+def test_routing_of_softmax_scores_in_groups(fields: dict[str, Any], routing: str | None) -> None:
+    base = {**EXPERTS, "scoring_func": "softmax", "norm_topk_prob": False}
+    ffn = read(**{**base, **fields}).groups[0].ffn
+
+    assert isinstance(ffn, Moe)
+    assert ffn.routing == routing
+
+
+@pytest.mark.parametrize(
+    ("fields", "norm"),
+    [
+        ({"model_type": "cohere", "use_qk_norm": True}, "layernorm"),
+        ({"model_type": "cohere"}, "none"),
+        ({"model_type": "persimmon", "qk_layernorm": True}, "layernorm"),
+    ],
+)
+def test_layer_norms_of_q_and_k_are_named(fields: dict[str, Any], norm: str) -> None:
+    architecture = read(**fields)
+    mixer = architecture.groups[0].mixer
+
+    assert isinstance(mixer, GqaAttention)
+    assert mixer.qk_norm == norm
+    names = {k.definition_name for k in requirements(architecture, (Parallelism(),)).kernels}
+    assert ("layernorm_h16" in names) is (norm == "layernorm")

@@ -54,7 +54,8 @@ def test_norms(model_type: str, workspace: Path) -> None:
     source = source_of(traits, workspace)
     kinds = set(NORMS.findall(source))
     assert any("RMSNorm" in kind for kind in kinds) == (traits.norm == "rmsnorm"), kinds
-    assert bool(QK_NORM.search(source)) == (traits.qk_norm != "none") or model_type in {
+    rms = traits.qk_norm in ("per_head", "full")
+    assert bool(QK_NORM.search(source)) == rms or model_type in {
         "minicpm",  # its lightning attention has one
         "minimax_m2",  # RMSNormTP
     }

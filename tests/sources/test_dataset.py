@@ -89,7 +89,7 @@ def test_not_utf_8_a_link_or_too_large(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="can't be read as JSON"):
         DatasetIndex.open(tmp_path, COMMIT)
     file.write_bytes(b" " * (MAX_BYTES + 1))
-    with pytest.raises(SourceError, match="larger than"):
+    with pytest.raises(SourceError, match="has more than"):
         DatasetIndex.open(tmp_path, COMMIT)
     file.unlink()
     file.symlink_to(tmp_path / "elsewhere.json")

@@ -63,8 +63,9 @@ class GqaAttention(Frozen):
     rope: Rope | None = None
     rope_undecided: str = ""
     """Why it is not known whether or how positions are rotated; empty when it is."""
-    qk_norm: Literal["none", "per_head", "full", "undecided"] = "none"
-    """RMS norm of q and k: over each head (`head_dim`) or over the whole projection."""
+    qk_norm: Literal["none", "per_head", "full", "layernorm", "undecided"] = "none"
+    """RMS norm of q and k, over each head (`head_dim`) or over the whole projection, or LayerNorm
+    over each head."""
     output_gate: bool = False
     """Attention's output is gated by a projection of equal width."""
     gate_apart: bool = False
@@ -96,6 +97,8 @@ class Indexer(Frozen):
     rope: Rope | None = None
     fused_weights_proj: bool = False
     """wk and weights_proj run as one GEMM (with interleaved rotary embedding)."""
+    reused: bool = False
+    """The layer has no indexer of its own and reads the tokens that an earlier layer picked."""
     k_norm: Literal["layernorm", "rmsnorm"] | None = "layernorm"
     """What normalises its keys; None where something else stands for it."""
 
@@ -225,6 +228,7 @@ class OtherMixer(Frozen):
     kind: Literal["other"] = "other"
     name: str
     reason: str
+    evidence: tuple[Evidence, ...] = ()
 
 
 Mixer = Annotated[
@@ -297,6 +301,7 @@ class OtherFfn(Frozen):
     kind: Literal["other"] = "other"
     name: str
     reason: str
+    evidence: tuple[Evidence, ...] = ()
 
 
 Ffn = Annotated[DenseMlp | Moe | OtherFfn, Field(discriminator="kind")]
@@ -368,6 +373,9 @@ class Architecture(Frozen):
     """Norms add the residual first; False where they come after attention and MLP."""
     gemma_norm: bool = False
     """Norm weights are stored as an offset from one."""
+    final_norm: Norm | None = None
+    """The norm after the last layer, read from the model's source; None where the values above say
+    what it is."""
     sandwich_norms: bool = False
     """A second norm, without residual, follows attention and MLP."""
     layer_scalar: bool = False

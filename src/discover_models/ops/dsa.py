@@ -47,7 +47,8 @@ class DsaFamily:
             mixer = group.mixer
             if not isinstance(mixer, MlaAttention | Dsv4Attention) or mixer.indexer is None:
                 continue
-            yield _indexer(group, mixer.indexer)
+            if not mixer.indexer.reused:
+                yield _indexer(group, mixer.indexer)
             if isinstance(mixer, Dsv4Attention):
                 continue  # its attention is a family of its own
             for size in PAGE_SIZES:

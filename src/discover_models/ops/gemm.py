@@ -176,8 +176,8 @@ def _mla_linears(mixer: MlaAttention, hidden: Dim) -> Iterator[Linear]:
     yield Linear(name="o_proj", n=hidden, k=mixer.heads * mixer.v_head_dim)
     if mixer.output_gate:
         yield Linear(name="g_proj", n=mixer.heads * mixer.v_head_dim, k=hidden)
-    if mixer.indexer is not None and mixer.q_lora_rank is not None:
-        indexer = mixer.indexer
+    indexer = mixer.indexer
+    if indexer is not None and not indexer.reused and mixer.q_lora_rank is not None:
         yield Linear(name="indexer wq_b", n=indexer.heads * indexer.head_dim, k=mixer.q_lora_rank)
         if indexer.fused_weights_proj:
             yield Linear(

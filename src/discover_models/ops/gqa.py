@@ -183,7 +183,9 @@ def _notes(mixer: GqaAttention) -> tuple[str, ...]:
     """Parameters that the kernel must take but that don't change its name."""
     notes: list[str] = []
     if mixer.window is not None:
-        notes.append(f"sliding window of {mixer.window.value} tokens in these layers")
+        size = mixer.window.value
+        length = "an unknown number of" if size is None else size
+        notes.append(f"sliding window of {length} tokens in these layers")
     if mixer.chunk is not None:
         notes.append(f"chunks of {mixer.chunk.value} tokens in these layers")
     if mixer.sinks:

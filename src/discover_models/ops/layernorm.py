@@ -3,7 +3,15 @@
 from collections.abc import Iterator
 from dataclasses import replace
 
-from discover_models.domain.architecture import Architecture, Indexer, LayerGroup, Norm, Unmapped
+from discover_models.domain.architecture import (
+    Architecture,
+    GqaAttention,
+    Indexer,
+    LayerGroup,
+    MlaAttention,
+    Norm,
+    Unmapped,
+)
 from discover_models.domain.dimension import Dim
 from discover_models.domain.kernel import Parallelism
 from discover_models.ops.base import KernelSpec, Need
@@ -28,21 +36,28 @@ class LayerNormFamily:
         of_hidden = architecture.hidden_norm == "layernorm"
         for group in architecture.groups:
             if group.norms is not None:
-                for norm in group.norms:
-                    if norm.kind == "layernorm":
-                        yield _listed(norm, group)
+                listed = (norm for norm in group.norms if norm.kind == "layernorm")
+                yield from (_listed(norm, group) for norm in listed)
                 continue
             if of_hidden:
                 yield _need(architecture.hidden_size, "hidden norm", group.layers)
-            indexer = _indexer(group)
-            if indexer is not None and indexer.k_norm == "layernorm":
-                yield _need(indexer.head_dim, "indexer k_norm", group.layers)
-        if of_hidden:
+            yield from _inside(group)
+        last = architecture.final_norm
+        if last is not None and last.kind == "layernorm":
+            yield replace(_need(last.size, last.name, None), evidence=last.evidence)
+        elif last is None and of_hidden:
             yield _need(architecture.hidden_size, "final norm", None)
 
 
-def _indexer(group: LayerGroup) -> Indexer | None:
-    return group.mixer.indexer if group.mixer is not None and group.mixer.kind == "mla" else None
+def _inside(group: LayerGroup) -> Iterator[Need]:
+    """The norms inside attention."""
+    match group.mixer:
+        case MlaAttention(indexer=Indexer(k_norm="layernorm", reused=False) as indexer):
+            yield _need(indexer.head_dim, "indexer k_norm", group.layers)
+        case GqaAttention(qk_norm="layernorm") as gqa:
+            yield _need(gqa.head_dim, "q_norm and k_norm", group.layers)
+        case _:
+            return
 
 
 def _listed(norm: Norm, group: LayerGroup) -> Need:

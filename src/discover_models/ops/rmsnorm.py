@@ -81,18 +81,21 @@ def _needs(architecture: Architecture) -> Iterator[Need | Unmapped]:
                 layers = group.layers if norm.layers is None else norm.layers
                 yield _need(spec, norm, layers, notes)
         if architecture.layer_scalar:
-            last = Norm(name="last norm", kind="rmsnorm", size=architecture.hidden_size)
-            yield _need(RESIDUAL_SCALAR, last, group.layers, ())
+            scaled = Norm(name="last norm", kind="rmsnorm", size=architecture.hidden_size)
+            yield _need(RESIDUAL_SCALAR, scaled, group.layers, ())
         if isinstance(group.mixer, GqaAttention) and group.mixer.qk_norm == "undecided":
             yield Unmapped(
                 what="q/k norm",
                 reason="nothing read so far says whether q and k are normalised",
             )
-    if architecture.hidden_norm == "rmsnorm":
+    last = architecture.final_norm
+    if last is not None and last.kind in _SPECS:
+        yield _need(_SPECS[last.kind], last, None, notes)
+    elif last is None and architecture.hidden_norm == "rmsnorm":
         kind = "fused_add_rmsnorm" if architecture.adds_residual else "rmsnorm"
         final = Norm(name="final norm", kind=kind, size=architecture.hidden_size)
         yield _need(_SPECS[kind], final, None, notes)
-    elif architecture.hidden_norm == "undecided":
+    elif last is None and architecture.hidden_norm == "undecided":
         yield Unmapped(
             what="hidden norms", reason="nothing read so far says that they are RMS norms"
         )

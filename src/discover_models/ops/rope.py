@@ -73,8 +73,9 @@ class RopeFamily:
                 yield _need(mixer.rope, group, "rotary embedding")
                 if mixer.rope.multimodal and mixer.rope.style is not None:
                     yield _multimodal(mixer.rope, group)
-            if isinstance(mixer, MlaAttention) and mixer.indexer and mixer.indexer.rope:
-                yield _need(mixer.indexer.rope, group, "indexer's rotary embedding")
+            indexer = mixer.indexer if isinstance(mixer, MlaAttention) else None
+            if indexer is not None and indexer.rope and not indexer.reused:
+                yield _need(indexer.rope, group, "indexer's rotary embedding")
 
 
 def _need(rope: Rope, group: LayerGroup, used_for: str) -> Need | Unmapped:

@@ -81,6 +81,8 @@ class MixerPlan:
     sliding: bool = False
     chunked: bool = False
     rope: bool = True
+    reuses_topk: bool = False
+    """Reads the tokens that an earlier layer's indexer picked."""
     reason: str = ""
     """Why nothing can be made of it; empty where something can."""
 
@@ -350,6 +352,7 @@ def _indexer(fields: Fields, plan: MixerPlan, rope_dim: Dim) -> Indexer | None:
         topk=fields.dim("index_topk"),
         rope=Rope(style=style, head_size=rope_dim, rotary_dim=rope_dim),
         fused_weights_proj=interleave,
+        reused=plan.reuses_topk,
         k_norm="rmsnorm" if fields.text("index_k_norm_type") == "rmsnorm" else "layernorm",
     )
 

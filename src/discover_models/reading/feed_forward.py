@@ -158,11 +158,14 @@ def _routing(fields: Fields, traits: Traits | None) -> str | None:
     if traits is not None and traits.routing is not None:
         return traits.routing
     scores = fields.text("scoring_func", "moe_router_activation_func", "score_function")
-    grouped = fields.maybe_dim("n_group", "num_expert_group") is not None
-    if scores not in (None, "sigmoid", "softmax"):
+    groups = fields.maybe_dim("n_group", "num_expert_group")
+    method = fields.text("topk_method") or scores
+    if scores not in (None, "sigmoid", "softmax", "noaux_tc"):
         return f"{scores}_scores"
-    if scores == "sigmoid" or fields.text("topk_method") == "noaux_tc":
-        return _sigmoid_routing(fields, grouped=grouped)
+    if scores == "sigmoid" or method == "noaux_tc":
+        return _sigmoid_routing(fields, grouped=groups is not None)
+    if method == "group_limited_greedy" and groups is not None and groups.value != 1:
+        return None  # FlashInfer has softmax scores without groups only
     if scores == "softmax" or (scores is None and traits is not None and traits.softmax_scores):
         normalised = fields.flag("norm_topk_prob", "moe_renormalize")
         if normalised is None and traits is not None:
@@ -172,7 +175,8 @@ def _routing(fields: Fields, traits: Traits | None) -> str | None:
 
 
 def _sigmoid_routing(fields: Fields, *, grouped: bool) -> str | None:
-    biased = fields.text("topk_method") == "noaux_tc" or fields.flag("use_routing_bias")
+    biased = "noaux_tc" in (fields.text("topk_method"), fields.text("scoring_func"))
+    biased = biased or bool(fields.flag("use_routing_bias"))
     if grouped:
         return "ds_routing"
     return "minimax2_routing" if biased else None

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 
 from discover_models.domain.architecture import (
     Architecture,
+    DenseMlp,
     Ffn,
     LayerGroup,
     Mixer,
@@ -45,8 +46,9 @@ def complete(said: Architecture, built: Architecture, quantization: Quantization
             f"{built.name} builds {count} layers where the configuration says"
             f" {said.num_layers.value}"
         )
-    activation = next(_activations(said), "silu")
-    groups = [part for g in built.groups for part in _by_storage(g, quantization, activation)]
+    nothing: dict[str, object] = {}
+    stated = next(_stated(said), nothing)
+    groups = [part for g in built.groups for part in _by_storage(g, quantization, stated)]
     open_parts = undecided(said.model_type)
     return said.model_copy(
         update={
@@ -55,6 +57,7 @@ def complete(said: Architecture, built: Architecture, quantization: Quantization
             "num_layers": said.num_layers if said.num_layers.known else built.num_layers,
             "groups": tuple(groups),
             "gemma_norm": built.gemma_norm,
+            "final_norm": built.final_norm,
             "notes": (
                 *(note for note in said.notes if note != open_parts),
                 f"the layers are those that SGLang's {built.name} builds",
@@ -71,14 +74,21 @@ def without_source(said: Architecture, why: SourceError) -> Architecture:
     return said.model_copy(update={"notes": (*said.notes, note)})
 
 
-def _activations(said: Architecture) -> Iterator[str]:
-    return (group.ffn.activation for group in said.groups if isinstance(group.ffn, Moe))
+def _stated(said: Architecture) -> Iterator[dict[str, object]]:
+    """What only the fields say of a feed-forward part."""
+    for group in said.groups:
+        if isinstance(group.ffn, DenseMlp | Moe) and group.ffn.activation:
+            names = ("activation", "activation_limit")
+            yield {name: getattr(group.ffn, name) for name in names}
 
 
 def _by_storage(
-    group: LayerGroup, quantization: Quantization, activation: str
+    group: LayerGroup, quantization: Quantization, stated: Mapping[str, object]
 ) -> Iterator[LayerGroup]:
     """The group, split where its layers store their experts differently."""
+    if isinstance(group.ffn, DenseMlp):
+        yield group.model_copy(update={"ffn": group.ffn.model_copy(update=stated)})
+        return
     if not isinstance(group.ffn, Moe):
         yield group
         return
@@ -86,7 +96,7 @@ def _by_storage(
     for layer in group.layers:
         kinds.setdefault(quantization.experts(layer), []).append(layer)
     for kind, layers in kinds.items():
-        ffn = group.ffn.model_copy(update={"quantization": kind, "activation": activation})
+        ffn = group.ffn.model_copy(update={"quantization": kind, **stated})
         norms = None if group.norms is None else tuple(_norms_in(group.norms, layers))
         yield group.model_copy(update={"layers": tuple(layers), "ffn": ffn, "norms": norms})
 

@@ -18,6 +18,7 @@ _MIXER_WORDS = {
     "sliding_attention": MixerPlan("attention", sliding=True),
     "sliding_window": MixerPlan("attention", sliding=True),
     "chunked_attention": MixerPlan("attention", chunked=True),
+    "deepseek_sparse_attention": MixerPlan("attention"),
     "linear_attention": MixerPlan("linear"),
     "mamba": MixerPlan("mamba"),
     "mamba2": MixerPlan("mamba"),
@@ -144,8 +145,41 @@ def _mixers(fields: Fields, count: int) -> list[MixerPlan]:
         for read in _READERS:
             plans = read(source, count)
             if plans is not None:
-                return _with_rope(fields, plans)
-    return _with_rope(fields, _by_window(fields, count))
+                return _with_own_rules(fields, plans)
+    return _with_own_rules(fields, _by_window(fields, count))
+
+
+def _with_own_rules(fields: Fields, plans: list[MixerPlan]) -> list[MixerPlan]:
+    """What other fields say of the layers whose kinds are known."""
+    rotated = _with_rope(fields, plans)
+    return [
+        replace(plan, reuses_topk=True)
+        if plan.kind == "attention" and _reuses_topk(fields, layer)
+        else plan
+        for layer, plan in enumerate(rotated)
+    ]
+
+
+def _reuses_topk(fields: Fields, layer: int) -> bool:
+    """Whether a sparse layer has no indexer (sglang python/sglang/srt/configs/model_config.py:488,
+    `dsa_layer_skips_topk`)."""
+    if fields.maybe_dim("index_topk") is None:
+        return False
+    listed = fields.items("indexer_types")
+    if listed is not None:
+        return layer < len(listed) and listed[layer] == "shared"
+    factor = fields.maybe_dim("cli_factor")
+    if factor is not None and (factor.value or 0) > 1:
+        return layer % (factor.value or 1) != 0
+    pattern = fields.text("index_topk_pattern")
+    if pattern is not None:
+        return layer < len(pattern) and pattern[layer] == "S"
+    frequency, offset = (
+        fields.maybe_dim(f"index_{name}") for name in ("topk_freq", "skip_topk_offset")
+    )
+    every = frequency.value if frequency is not None else None
+    first = offset.value if offset is not None and offset.value else 2
+    return max(layer - first + 1, 0) % (every or 1) != 0
 
 
 def _by_layer_types(fields: Fields, count: int) -> list[MixerPlan] | None:
@@ -363,6 +397,8 @@ def _sparse_layers(fields: Fields, count: int) -> set[int]:
 
 def _has_experts(fields: Fields) -> bool:
     found = fields.maybe_dim(*EXPERTS)
+    if found is None and fields.items(*EXPERTS):  # one number for each of several sets
+        return True
     off = fields.flag("enable_moe_block") is False or fields.flag("is_moe") is False
     return found is not None and bool(found.value) and not off
 

@@ -5,10 +5,10 @@ serves where the class's own source can't be read; a type that is not listed lea
 undecided.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
-QkNorm = Literal["none", "per_head", "full", "undecided"]
+QkNorm = Literal["none", "per_head", "full", "layernorm", "undecided"]
 
 
 @dataclass(frozen=True)
@@ -56,8 +56,17 @@ class Traits:
     """Shared gate and up, router and latent down run as one GEMM."""
     no_rope_without_norm: bool = False
     """Layers without position embedding have no q/k norm either."""
+    incomplete: bool = False
+    """The class has more layers than are read from fields: its own source says more."""
 
 
+_COHERE = Traits(
+    source="commandr.py",
+    norm="layernorm",
+    rope="gptj",
+    qk_norm="layernorm",
+    qk_norm_flag="use_qk_norm",
+)
 _MLA = Traits(source="deepseek_v2.py", rope="gptj", fused_a_proj=True)
 
 TRAITS: dict[str, Traits] = {
@@ -140,11 +149,17 @@ TRAITS: dict[str, Traits] = {
     "olmo": Traits(source="olmo.py", norm="layernorm"),
     "orion": Traits(source="orion.py", norm="layernorm"),
     "stablelm": Traits(source="stablelm.py", norm="layernorm"),
-    "cohere": Traits(source="commandr.py", norm="layernorm", rope="gptj"),
-    "cohere2": Traits(source="commandr.py", norm="layernorm", rope="gptj", rope_only_sliding=True),
+    "cohere": _COHERE,
+    "cohere2": replace(_COHERE, rope_only_sliding=True),
     "starcoder2": Traits(source="starcoder2.py", norm="layernorm", gated=False),
     "phi": Traits(source="phi.py", norm="layernorm", gated=False),
-    "persimmon": Traits(source="persimmon.py", norm="layernorm", gated=False),
+    "persimmon": Traits(
+        source="persimmon.py",
+        norm="layernorm",
+        gated=False,
+        qk_norm="layernorm",
+        qk_norm_flag="qk_layernorm",
+    ),
     "gpt2": Traits(source="gpt2.py", norm="layernorm", gated=False, rope="none", width_factor=4),
     "gpt_bigcode": Traits(
         source="gpt_bigcode.py", norm="layernorm", gated=False, rope="none", width_factor=4
@@ -164,7 +179,11 @@ TRAITS: dict[str, Traits] = {
         source="gemma3_causal.py", qk_norm="per_head", gemma_norm=True, sandwich=True
     ),
     "gemma4_text": Traits(
-        source="gemma4_causal.py", qk_norm="per_head", sandwich=True, layer_scalar=True
+        source="gemma4_causal.py",
+        qk_norm="per_head",
+        sandwich=True,
+        layer_scalar=True,
+        incomplete=True,
     ),
     "glm4_moe": Traits(
         source="glm4_moe.py",

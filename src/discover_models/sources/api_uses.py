@@ -9,8 +9,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from discover_models.errors import SourceError
 from discover_models.sources.public_api import dotted_name
 from discover_models.sources.python_module import imported_names
+from discover_models.sources.python_source import parse_python
 
 
 @dataclass(frozen=True)
@@ -49,8 +51,8 @@ class ApiUses:
     def _parsed(self, path: Path, text: bytes) -> tuple[Use, ...]:
         if path not in self._uses:
             try:
-                tree = ast.parse(text)
-            except (SyntaxError, ValueError):
+                tree = parse_python(text, str(path))
+            except SourceError:
                 self._uses[path] = ()
             else:
                 self._uses[path] = tuple(_uses(tree, self._package))

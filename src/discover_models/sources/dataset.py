@@ -10,6 +10,7 @@ from typing import cast
 
 from discover_models.domain.evidence import Evidence
 from discover_models.errors import SourceError
+from discover_models.sources.files import read_regular
 
 MAX_BYTES = 4 << 20
 """Of one definition file; real ones are below 20 KB."""
@@ -134,18 +135,16 @@ def _read(file: Path, checkout: Path) -> Definition:
     found = _definition(content, path, has_workloads=workloads.is_file())
     if found.name != file.stem or found.op_type != file.parent.name:
         raise SourceError(
-            f"{path} in the dataset contradicts itself: the file says name {found.name!r} and"
-            f" op_type {found.op_type!r}"
+            f"{path} in the dataset contradicts itself: the file says name {found.name[:200]!r} and"
+            f" op_type {found.op_type[:200]!r}"
         )
     return found
 
 
 def _json(file: Path, path: str) -> dict[str, object]:
     try:
-        if file.is_symlink() or file.stat().st_size > MAX_BYTES:
-            raise SourceError(f"{path} in the dataset is a link or larger than {MAX_BYTES} bytes")
-        content = json.loads(file.read_text("utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
+        content = json.loads(read_regular(file, f"{path} in the dataset", limit=MAX_BYTES))
+    except (ValueError, RecursionError) as error:
         raise SourceError(f"{path} in the dataset can't be read as JSON: {error}") from error
     if not isinstance(content, dict):
         raise SourceError(f"{path} in the dataset holds no JSON object")

@@ -7,11 +7,10 @@ sub-packages, and registers each class of ``EntryClass`` under its ``__name__``.
 from __future__ import annotations
 
 import ast
-import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from discover_models.errors import SourceError
+from discover_models.sources.python_source import parse_python
 
 
 @dataclass(frozen=True)
@@ -34,22 +33,12 @@ class _Bindings:
     entries: list[ast.expr] = field(default_factory=list[ast.expr])
 
 
-def parse_source(source: str, file: str) -> ast.Module:
-    """The syntax tree; `SourceError` when the file is no Python that this version can parse."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about escapes in somebody else's strings
-            return ast.parse(source)
-    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-        raise SourceError(f"{file} can't be parsed: {error}") from error
-
-
 def registered_classes(source: str, file: str = "the file") -> Registered:
     """Read ``EntryClass``: one class, a list or tuple, sums of them, names of such lists,
     ``+=``, ``append`` and ``extend``, also inside ``if`` and ``try``. `SourceError` when the
     file can't be parsed."""
     bindings = _Bindings()
-    for statement in _statements(parse_source(source, file).body):
+    for statement in _statements(parse_python(source, file).body):
         _bind(statement, bindings)
     names: dict[str, None] = {}
     undecided: list[str] = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import stat
@@ -21,21 +22,30 @@ def read_text(root: Path, relative: str, *, limit: int = MAX_BYTES) -> str:
     `SourceError` when the file is absent, leads out of `root` (``..`` or a symbolic link), is no
     regular file, has more than `limit` bytes or is no UTF-8.
     """
-    path = _inside(root, relative)
-    try:
-        # Not blocking: opening a named pipe would wait for a writer for ever.
-        with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW), "rb") as file:
-            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                raise SourceError(f"{relative} is no regular file")
-            content = file.read(limit + 1)
-    except OSError as error:
-        raise SourceError(f"{relative} can't be read: {error.strerror}") from error
-    if len(content) > limit:
-        raise SourceError(f"{relative} has more than {limit} bytes")
+    content = read_regular(_inside(root, relative), relative, limit=limit)
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise SourceError(f"{relative} is no UTF-8 text") from error
+
+
+def read_regular(path: Path, name: str, *, limit: int = MAX_BYTES) -> bytes:
+    """The bytes of a regular file; `SourceError` for anything else and for more than `limit`.
+
+    `name` is what people know it by. A link as the last part of the path is refused.
+    """
+    try:
+        # Not blocking: opening a named pipe would wait for a writer for ever.
+        with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW), "rb") as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise SourceError(f"{name} is no regular file")
+            content = file.read(limit + 1)
+    except OSError as error:
+        why = "it is a link" if error.errno == errno.ELOOP else error.strerror
+        raise SourceError(f"{name} can't be read: {why}") from error
+    if len(content) > limit:
+        raise SourceError(f"{name} has more than {limit} bytes")
+    return content
 
 
 def _inside(root: Path, relative: str) -> Path:

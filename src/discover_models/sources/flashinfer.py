@@ -38,6 +38,7 @@ from discover_models.sources.python_module import (
     Value,
     imported_names,
 )
+from discover_models.sources.python_source import parse_file
 from discover_models.sources.trace_templates import Template, TraceTemplates
 
 _NOT_API = ("experimental", "data", "testing", "trace")
@@ -272,7 +273,7 @@ class FlashInferIndex:
             return None
         if definition.owner is not None:
             return None
-        tree = ast.parse(definition.module.path.read_bytes())
+        tree = parse_file(definition.module.path)
         node = next(
             n
             for n in ast.walk(tree)

@@ -15,10 +15,11 @@ from discover_models.domain.candidate import ComparedWith
 from discover_models.domain.frozen import Frozen
 from discover_models.errors import SourceError
 from discover_models.sources.cookbook import CookbookModel
-from discover_models.sources.entry_class import parse_source, registered_classes
+from discover_models.sources.entry_class import registered_classes
 from discover_models.sources.git import Git, TreeChange, changes, list_tree, read_blobs
 from discover_models.sources.history import Base
 from discover_models.sources.pages import CookbookPage, hub_links, read_page
+from discover_models.sources.python_source import parse_python
 from discover_models.sources.source_spec import SourceName
 from discover_models.sources.workspace import (
     GENERATED_FOLDER,
@@ -216,7 +217,7 @@ def _registered_elsewhere(
 
 
 def _new_class(name: str, path: str, text: str) -> NewClass:
-    tree = parse_source(text, path)
+    tree = parse_python(text, path)
     found = (n for n in ast.walk(tree) if isinstance(n, ast.ClassDef) and n.name == name)
     body = next(found, None)
     used = {n.id for n in ast.walk(body) if isinstance(n, ast.Name)} if body else set[str]()

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from discover_models.errors import SourceError
+from discover_models.sources.python_source import parse_file
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,10 +94,7 @@ def ordered(bindings: Iterator[Binding]) -> tuple[Binding, ...]:
 
 def read_module(path: Path, name: str) -> Module:
     """Read one file; raises `SourceError` when it can't be read or parsed."""
-    try:
-        tree = ast.parse(path.read_bytes(), filename=str(path))
-    except (OSError, SyntaxError, ValueError, RecursionError) as error:
-        raise SourceError(f"{path} can't be parsed: {error}") from error
+    tree = parse_file(path)
     is_package = path.name == "__init__.py"
     package = name if is_package else name.rpartition(".")[0]
     bindings = tuple(_Collector(package).collect(tree.body))

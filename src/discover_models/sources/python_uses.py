@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import ast
 import re
-import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from discover_models.errors import SourceError
 from discover_models.sources.python_names import (
     FunctionNode,
     Names,
@@ -21,6 +21,7 @@ from discover_models.sources.python_names import (
     elif_of,
     last_name,
 )
+from discover_models.sources.python_source import parse_python
 
 KINDS = ("called", "decorator", "subclassed", "passed", "stored", "returned", "read")
 """What counts as use, strongest first."""
@@ -94,9 +95,7 @@ def scan(module: str, path: str, source: bytes, watch: Watch) -> ModuleFacts:
     """The facts of one file; a file that can't be parsed says so in `error`."""
     package = path.endswith("__init__.py")
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # odd escapes in the file are not our business
-            tree = ast.parse(source)
+        tree = parse_python(source, path)
         names = Names(tree, module, package=package, own=watch.own_functions)
         uses = _Uses(names, watch, source.splitlines()).collect(tree)
         return ModuleFacts(
@@ -107,9 +106,9 @@ def scan(module: str, path: str, source: bytes, watch: Watch) -> ModuleFacts:
             stars=tuple(s.target for s in names.stars if _root(s.target) in watch.roots),
             names=frozenset(names.module.names),
         )
-    except (SyntaxError, ValueError, RecursionError) as error:
+    except (SourceError, RecursionError) as error:
         words = frozenset(w.decode() for w in re.findall(rb"[A-Za-z_][A-Za-z0-9_]*", source))
-        reason = getattr(error, "msg", "") or type(error).__name__
+        reason = getattr(error.__cause__, "msg", "") or type(error.__cause__ or error).__name__
         return ModuleFacts(module=module, path=path, error=reason, words=words)
 
 

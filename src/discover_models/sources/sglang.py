@@ -8,7 +8,6 @@ re-export. Nothing is ever imported or run.
 from __future__ import annotations
 
 import ast
-import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,8 +15,10 @@ from pathlib import Path
 from discover_models.domain.evidence import Evidence
 from discover_models.domain.kernel import CallLookup
 from discover_models.errors import SourceError
+from discover_models.sources.files import read_regular
 from discover_models.sources.kept_facts import KeptFacts
 from discover_models.sources.python_names import last_name
+from discover_models.sources.python_source import parse_file, parse_python
 from discover_models.sources.python_uses import KINDS, Use
 from discover_models.sources.sglang_files import KERNEL, PACKAGE
 from discover_models.sources.sglang_scan import Hop, Reading, Resolver, read_checkout
@@ -201,11 +202,8 @@ class SglangIndex:
     # Lines of single files ---------------------------------------------------------------------
 
     def _lines(self, path: str, wanted: Callable[[ast.AST], bool], note: str) -> list[Evidence]:
-        try:
-            source = (self._checkout / path).read_bytes()
-            nodes = ast.walk(_parse(source))
-        except (OSError, SyntaxError, ValueError) as error:
-            raise SourceError(f"{path} can't be read: {error}.") from error
+        source = read_regular(self._checkout / path, path)
+        nodes = ast.walk(parse_python(source, path))
         lines = source.splitlines()
         numbers = sorted({getattr(n, "lineno", 0) for n in nodes if wanted(n)})
         texts = [(n, lines[n - 1].decode("utf-8", "replace").strip()) for n in numbers]
@@ -248,17 +246,11 @@ def _may_define(words: frozenset[str], name: str) -> bool:
     return not words or _short(name) in words
 
 
-def _parse(source: bytes) -> ast.Module:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return ast.parse(source)
-
-
 def _version(path: Path) -> str | None:
     """The constant that ``__version__`` is set to at the top of a module."""
     try:
-        body = _parse(path.read_bytes()).body
-    except (OSError, SyntaxError, ValueError):
+        body = parse_file(path).body
+    except SourceError:
         return None
     for node in body:
         if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant):

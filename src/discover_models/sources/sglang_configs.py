@@ -23,6 +23,7 @@ from discover_models.sources.config_defaults import (
     Json,
 )
 from discover_models.sources.contents import Contents, files_below
+from discover_models.sources.python_source import parse_file
 
 CONFIGS = "python/sglang/srt/configs"
 """Where the classes are in a checkout."""
@@ -173,8 +174,8 @@ class _Reader:
 
     def _index(self, file: Path, path: str) -> None:
         try:
-            tree = ast.parse(file.read_bytes())
-        except (SyntaxError, ValueError, RecursionError) as error:
+            tree = parse_file(file, path)
+        except SourceError as error:
             self._unread[path] = str(error)
             return
         imported = {

@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from discover_models.errors import SourceError
 from discover_models.sources.public_api import Definition, PublicApi
 from discover_models.sources.python_module import Binding, Function, Module, Value
+from discover_models.sources.python_source import parse_file
 
 _SAME_ROUTING: dict[str, tuple[str, ...]] = {
     # Softmax, top-k and normalising give the same weights as top-k and softmax.
@@ -134,10 +134,7 @@ class TraceTemplates:
 
     def _tree(self, module: Module) -> ast.Module:
         if module.path not in self._trees:
-            try:
-                self._trees[module.path] = ast.parse(module.path.read_bytes())
-            except (OSError, SyntaxError, ValueError) as error:
-                raise SourceError(f"{module.path} can't be parsed: {error}") from error
+            self._trees[module.path] = parse_file(module.path)
         return self._trees[module.path]
 
 

@@ -150,6 +150,11 @@ def test_a_routers_bare_weight_counts_as_a_gemm(tmp_path: Path) -> None:
             },
             "default_routing",
         ),
+        (
+            {"n_group": 1, "topk_method": "greedy", "scoring_func": "softmax"},
+            "renorm",
+        ),
+        ({"n_group": None, "scoring_func": "softmax"}, None),  # chosen with a bias
         ({"n_group": None, "scoring_func": "sqrtsoftplus"}, None),
         ({"topk_method": "greedy"}, None),
         ({"topk_method": "greedy", "scoring_func": "softmax"}, None),
@@ -277,7 +282,165 @@ def test_projections_that_fit_no_grouped_query_attention_are_not_called_that(
     assert isinstance(mixer, OtherMixer)
     assert "index_proj" in mixer.reason
     assert linears(found, 0)["self_attn.index_proj"] == (24, 64)
-    assert found.unmapped
+    assert mixer.evidence
+
+
+def test_low_rank_queries_are_grouped_query_attention(tmp_path: Path) -> None:
+    text = DENSE.replace(
+        "        self.qkv_proj = QKVParallelLinear("
+        "config.hidden_size, self.head_dim, heads, kv_heads)\n",
+        "        width = 16 + 2 * kv_heads * self.head_dim\n"
+        "        self.qkv_proj = MergedColumnParallelLinear(config.hidden_size, [width])\n"
+        "        self.wq = MergedColumnParallelLinear(16, [heads * self.head_dim])\n",
+    )
+    mixer = architecture(tmp_path, CONFIG, toy=text).groups[0].mixer
+
+    assert isinstance(mixer, GqaAttention)
+    assert (mixer.q_heads.value, mixer.kv_heads.value) == (4, 2)
+
+
+@pytest.mark.parametrize(
+    ("test", "rotated"),
+    [
+        ("self.window > 0", {(1, 3)}),
+        ("not self.window or self.window == 512", {(1, 3)}),
+        ("positions is not None", {(0, 2), (1, 3)}),
+        ("self.window > 0 and positions is None", {(1, 3)}),
+    ],
+)
+def test_rotation_that_a_method_runs_in_some_layers_only(
+    tmp_path: Path, test: str, rotated: set[tuple[int, ...]]
+) -> None:
+    text = DENSE.replace(
+        "class ToyLayer(nn.Module):",
+        "        self.window = window\n\n"
+        "    def forward(self, positions, q, k):\n"
+        f"        if {test}:\n"
+        "            q, k = self.rotary_emb(positions, q, k)\n"
+        "        return q, k\n\n"
+        "class ToyLayer(nn.Module):",
+    )
+    found = architecture(tmp_path, CONFIG, toy=text)
+
+    assert rotated == {
+        g.layers for g in found.groups if isinstance(g.mixer, GqaAttention) and g.mixer.rope
+    }
+
+
+@pytest.mark.parametrize(
+    ("call", "kind"),
+    [
+        ("self.norm(x)", "rmsnorm"),
+        ("self.norm(x, residual)", "fused_add_rmsnorm"),
+        ("residual_batch.final_norm(x, batch, self.norm)", "fused_add_rmsnorm"),
+    ],
+)
+def test_the_norm_after_the_last_layer(tmp_path: Path, call: str, kind: str) -> None:
+    text = DENSE.replace(
+        "        self.norm = RMSNorm(config.hidden_size)\n",
+        "        self.norm = RMSNorm(config.hidden_size)\n\n"
+        f"    def forward(self, x, residual, batch):\n        return {call}\n",
+    )
+    found = architecture(tmp_path, CONFIG, toy=text)
+
+    assert found.final_norm is not None
+    assert (found.final_norm.kind, found.final_norm.size.value) == (kind, 64)
+    assert found.final_norm.evidence
+
+
+def test_two_equal_attention_layers_are_one_mixer(tmp_path: Path) -> None:
+    twice = "nn.ModuleList([ToyAttention(config, layer_id) for _ in range(2)])"
+    text = DENSE.replace("self.self_attn = ToyAttention(config, layer_id)",
+                         f"self.self_attn = {twice}")  # fmt: skip
+    found = architecture(tmp_path, CONFIG, toy=text)
+
+    mixer, ffn = found.groups[0].mixer, found.groups[0].ffn
+    assert isinstance(mixer, GqaAttention)
+    assert isinstance(ffn, DenseMlp)
+    assert linears(found, 0)["self_attn.1.o_proj"] == (64, 128)
+
+
+def test_experts_that_are_constructed_one_by_one_are_experts(tmp_path: Path) -> None:
+    text = MOE.replace(
+        "        self.experts = experts(\n"
+        "            config.num_experts, config.hidden_size,"
+        " config.moe_intermediate_size, layer_id\n"
+        "        )\n",
+        "        self.n_routed_experts = config.num_experts\n"
+        "        self.experts = nn.ModuleList(\n"
+        "            [base.ToyMLP(config.hidden_size, config.moe_intermediate_size)\n"
+        "             for _ in range(config.num_experts)]\n"
+        "        )\n",
+    )
+    found = architecture(tmp_path, MOE_CONFIG, toy_moe=text)
+
+    moe = found.groups[-1].ffn
+    assert isinstance(moe, Moe)
+    assert (moe.experts.value, moe.intermediate.value, moe.gated) == (16, 48, True)
+    assert moe.experts.origins[0].field == "num_experts"
+    assert moe.routing == "ds_routing"
+    assert moe.shared_intermediate is not None
+    assert not any("experts" in name for name in linears(found, -1))
+
+
+def test_a_second_set_of_experts_is_not_passed_over(tmp_path: Path) -> None:
+    text = MOE.replace(
+        "        if config.n_shared:",
+        "        self.others = experts(config.num_experts, config.hidden_size, 8, layer_id)\n"
+        "        if config.n_shared:",
+    )
+    found = architecture(tmp_path, MOE_CONFIG, toy_moe=text)
+
+    assert [u.what for u in found.unmapped] == ["experts mlp.others"]
+
+
+def test_a_tower_with_as_many_layers_is_not_the_decoder(tmp_path: Path) -> None:
+    text = DENSE.replace(
+        "class ToyForCausalLM(nn.Module):",
+        "class TowerAttention(nn.Module):\n"
+        "    def __init__(self):\n        super().__init__()\n"
+        "        self.qkv_proj = MergedColumnParallelLinear(8, [24])\n\n"
+        "class TowerLayer(nn.Module):\n"
+        "    def __init__(self):\n        super().__init__()\n"
+        "        self.attn = TowerAttention()\n\n"
+        "class ToyForCausalLM(nn.Module):",
+    ).replace(
+        "        self.model = self.model_class(config, quant_config)\n",
+        "        self.tower = nn.Module()\n"
+        "        self.blocks = nn.ModuleList([TowerLayer() for _ in range(4)])\n"
+        "        self.model = self.model_class(config, quant_config)\n",
+    )
+    found = architecture(tmp_path, CONFIG, toy=text)
+
+    assert linears(found, 0)["self_attn.o_proj"] == (64, 128)
+
+
+def test_entries_of_a_list_are_objects_to_the_class(tmp_path: Path) -> None:
+    text = DENSE.replace(
+        "return ToyMLP(config.hidden_size, config.intermediate_size)",
+        "return ToyMLP(config.hidden_size, config.block_configs[layer_id].ffn.width)",
+    )
+    blocks = [{"ffn": {"width": 32 * (i + 1)}} for i in range(4)]
+    found = architecture(tmp_path, {**CONFIG, "block_configs": blocks}, toy=text)
+
+    widths = {
+        g.layers: g.ffn.intermediate.value for g in found.groups if isinstance(g.ffn, DenseMlp)
+    }
+    assert widths == {(0,): 32, (1,): 64, (2,): 96, (3,): 128}
+
+
+def test_rope_parameters_are_made_of_the_older_fields(tmp_path: Path) -> None:
+    text = DENSE.replace(
+        'int(self.head_dim * getattr(config, "partial", 1)), 8192, 10000',
+        'self.head_dim, 8192, config.rope_parameters["rope_theta"],'
+        " rope_scaling=config.rope_parameters",
+    )
+    older = {"rope_theta": 5000, "rope_scaling": {"type": "mrope", "mrope_section": [4, 4]}}
+    mixer = architecture(tmp_path, {**CONFIG, **older}, toy=text).groups[0].mixer
+
+    assert isinstance(mixer, GqaAttention)
+    assert mixer.rope is not None
+    assert mixer.rope.multimodal
 
 
 def test_a_constructor_that_raises_is_reported_and_the_rest_is_read(tmp_path: Path) -> None:

@@ -72,6 +72,12 @@ def _plain(_machine: Machine, receiver: Value, name: str) -> Value:
     return MethodOf(receiver, name)
 
 
+def _dict(_machine: Machine, receiver: dict[str, Value], name: str) -> Value:
+    """Entries of a configuration's lists are objects to the code of the classes that read them."""
+    own = name in receiver and not hasattr(dict, name)
+    return receiver[name] if own else MethodOf(receiver, name)
+
+
 def _none(_machine: Machine, _receiver: Value, name: str) -> Value:
     return ABSENT if not name.startswith("__") else Opaque(name)
 
@@ -287,6 +293,7 @@ def _alias(machine: Machine, receiver: ConfigValue, name: str) -> str:
 GETTERS.update(
     {
         object: _plain,
+        dict: _dict,
         type(None): _none,
         Opaque: _opaque,
         Unknown: _unknown,

@@ -1,12 +1,12 @@
 """Reading SGLang's Python files: parsed once, found by dotted module name, never imported."""
 
 import ast
-import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
 from discover_models.domain.evidence import Evidence
 from discover_models.errors import SourceError
+from discover_models.sources.python_source import parse_file
 
 PACKAGE_ROOT = "python"
 
@@ -71,16 +71,5 @@ class SglangSource:
         for path, is_package in ((f"{base}.py", False), (f"{base}/__init__.py", True)):
             file = self.root / path
             if file.is_file():
-                return SourceFile(dotted, path, _parse(file, path), is_package)
+                return SourceFile(dotted, path, parse_file(file, f"SGLang's {path}"), is_package)
         return None
-
-
-def _parse(file: Path, path: str) -> ast.Module:
-    """Parse from bytes, so that a byte order mark or an encoding line is honoured."""
-    try:
-        with warnings.catch_warnings():
-            # Odd escapes in someone else's strings are not this program's concern.
-            warnings.simplefilter("ignore")
-            return ast.parse(file.read_bytes(), filename=path)
-    except (OSError, SyntaxError, ValueError) as error:
-        raise SourceError(f"SGLang's {path} can't be read: {error}.") from error

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
+
 from discover_models.domain.architecture import DenseMlp, Ffn, Moe, OtherFfn
-from discover_models.domain.dimension import Dim
+from discover_models.domain.dimension import Dim, unknown
 from discover_models.sources.sglang_models.layer_view import (
     LayerView,
     parent_of,
@@ -13,7 +15,7 @@ from discover_models.sources.sglang_models.layer_view import (
 from discover_models.sources.sglang_models.mixers import mixer_of
 from discover_models.sources.sglang_models.model_source import Record
 from discover_models.sources.sglang_models.routing import Routing, routing_of
-from discover_models.sources.sglang_models.values import to_dim
+from discover_models.sources.sglang_models.values import Instance, to_dim
 
 
 def ffn_of(view: LayerView, hidden: Dim) -> tuple[Ffn | None, Routing | None]:
@@ -22,6 +24,9 @@ def ffn_of(view: LayerView, hidden: Dim) -> tuple[Ffn | None, Routing | None]:
     experts = view.of_kind("experts")
     if experts:
         return _moe(view, experts[0], hidden)
+    listed = [r for r in view.of_kind("linear") if LISTED_EXPERT.search(r.name)]
+    if listed:
+        return _listed_moe(view, listed, hidden)
     linears = [r for r in view.of_kind("linear") if mixer is None or not _inside(r, place)]
     linears = [r for r in linears if parent_of(r.name)]
     if not linears:
@@ -59,13 +64,49 @@ def _pair(linears: list[Record], hidden: Dim) -> tuple[Dim, bool] | None:
     return None
 
 
+LISTED_EXPERT = re.compile(r"(?:^|\.)experts\.\d+\.")
+"""A layer of one of many experts that a class constructs one by one; they run as one kernel."""
+
+
+def _listed_moe(view: LayerView, listed: list[Record], hidden: Dim) -> tuple[Ffn, Routing | None]:
+    """Experts in a list, each an MLP of its own."""
+    places = list(dict.fromkeys(parent_of(r.name) for r in listed))
+    pair = _pair([r for r in listed if parent_of(r.name) == places[0]], hidden)
+    if pair is None:
+        return OtherFfn(name="experts", reason=f"{places[0]} is no gated or plain MLP"), None
+    box = parent_of(places[0])
+    home = parent_of(box)
+    topk = _topk(view, home)
+    routing = routing_of(topk, {})
+    block = view.at(home)
+    holder = block.instance if block is not None and isinstance(block.instance, Instance) else None
+    kept = (view.number(holder, name) for name in ("n_routed_experts", "num_experts"))
+    count = next((n for n in kept if n is not None and n.value == len(places)), None)
+    top_k = to_dim(topk.args.get("top_k")) if topk is not None else view.number(holder, "top_k")
+    return Moe(
+        experts=count or Dim(value=len(places), expression="experts built"),
+        top_k=top_k or unknown("top_k"),
+        intermediate=pair[0],
+        routing=routing.name,
+        n_group=routing.n_group,
+        topk_group=routing.topk_group,
+        gated=pair[1],
+        shared_intermediate=_shared(view, home, hidden),
+        dense_beside=_beside(view, home, hidden),
+    ), routing
+
+
+def _topk(view: LayerView, home: str) -> Record | None:
+    return next(iter(view.under(home, "topk")), None) or next(
+        (r for r in view.under(home, "module") if r.cls.endswith("TopK")), None
+    )
+
+
 def _moe(view: LayerView, experts: Record, hidden: Dim) -> tuple[Ffn, Routing]:
     home = parent_of(experts.name)
     args = experts.args
-    topk = next(iter(view.under(home, "topk")), None) or next(
-        (r for r in view.under(home, "module") if r.cls.endswith("TopK")), None
-    )
-    routing = routing_of(topk, experts)
+    topk = _topk(view, home)
+    routing = routing_of(topk, args)
     shared = _shared(view, home, hidden)
     width = to_dim(args.get("hidden_size"))
     return Moe(
@@ -85,7 +126,11 @@ def _moe(view: LayerView, experts: Record, hidden: Dim) -> tuple[Ffn, Routing]:
 
 def _shared(view: LayerView, home: str, hidden: Dim) -> Dim | None:
     """The shared expert is an MLP in the same block as the routed ones."""
-    linears = [r for r in view.under(home, "linear") if parent_of(r.name) != home]
+    linears = [
+        r
+        for r in view.under(home, "linear")
+        if parent_of(r.name) != home and not LISTED_EXPERT.search(r.name)
+    ]
     pair = _pair(linears, hidden)
     return pair[0] if pair else None
 

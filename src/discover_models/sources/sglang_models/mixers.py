@@ -27,6 +27,7 @@ from discover_models.sources.sglang_models.layer_view import (
 )
 from discover_models.sources.sglang_models.model_source import Record
 from discover_models.sources.sglang_models.operators import binary, to_int
+from discover_models.sources.sglang_models.usage import is_used
 from discover_models.sources.sglang_models.values import (
     Choice,
     Instance,
@@ -46,16 +47,33 @@ def mixer_of(view: LayerView) -> tuple[Mixer | None, str]:
     attention = view.of_kind("attention")
     linear = view.of_kind("linear_attention")
     recurrent = [r for r in view.of_kind("module") if _RECURRENT.search(r.cls)]
-    if len({parent_of(r.name) for r in attention}) + len(linear) + bool(recurrent) > 1:
+    places = list(dict.fromkeys(parent_of(r.name) for r in attention))
+    if len(places) > 1 and not linear and not recurrent:
+        mixers = [_at(view, attention, place) for place in places]
+        if len({_sizes(mixer) for mixer in mixers}) == 1:  # LongCat: two equal ones per layer
+            return mixers[0], parent_of(places[0])
+    if len(places) + len(linear) + bool(recurrent) > 1:
         names = ", ".join(sorted({r.cls for r in (*attention, *linear, *recurrent)}))
         return OtherMixer(name=names, reason="several mixers in one layer"), ""
     if attention:
-        return _attention(view, attention[0], len(attention)), parent_of(attention[0].name)
+        return _at(view, attention, places[0]), places[0]
     if linear:
         return _linear_attention(view, linear[0]), parent_of(linear[0].name)
     if recurrent:
         return _recurrent(view, recurrent[0]), recurrent[0].name
     return None, ""
+
+
+def _sizes(mixer: Mixer) -> str:
+    """What makes two mixers equal, wherever they were constructed."""
+    beside = {"rope": {"evidence"}, "indexer": {"rope": {"evidence"}}}
+    return mixer.model_dump_json(exclude=beside)
+
+
+def _at(view: LayerView, attention: tuple[Record, ...], place: str) -> Mixer:
+    """The mixer of the attention layers at one place."""
+    here = [r for r in attention if parent_of(r.name) == place]
+    return _attention(view, here[0], len(here))
 
 
 # --- softmax attention ------------------------------------------------------------------------
@@ -95,10 +113,11 @@ def _mla(view: LayerView, record: Record, holder: Instance | None, latent: Dim) 
 def _indexer(view: LayerView, place: str, holder: Instance | None) -> Indexer | None:
     """The layer's own indexer, or that of another layer whose choice it reuses."""
     found = _own_indexer(view, place)
-    if found is None and holder is not None and holder.attrs.get("use_dsa") is True:
-        for layer in view.model.layers:
-            found = found or _own_indexer(LayerView(view.model, layer), place)
-    return found
+    if found is not None or holder is None or holder.attrs.get("use_dsa") is not True:
+        return found
+    others = (_own_indexer(LayerView(view.model, layer), place) for layer in view.model.layers)
+    first = next((indexer for indexer in others if indexer is not None), None)
+    return first and first.model_copy(update={"reused": True})
 
 
 def _own_indexer(view: LayerView, place: str) -> Indexer | None:
@@ -168,10 +187,12 @@ def _projections(
         qn: frozenset({"q"}),
         qn + kn: frozenset({"k_is_v"}),
     }
-    extra = [short(r.name) for r in linears]
-    return shapes.get(total) or (
-        frozenset() if total == qn + kn + vn else f"its projections ({', '.join(extra)}) don't fit"
-    )
+    sizes = [size_of(r) for r in linears]
+    # Step 3 projects q down first, in one GEMM with K and V, and then up.
+    low_rank = any(n.value == qn and total == qn + (k.value or 0) + kn + vn for n, k in sizes)
+    if total in shapes or low_rank:
+        return shapes.get(total, frozenset())
+    return f"its projections ({', '.join(short(r.name) for r in linears)}) don't fit"
 
 
 def _times(a: Dim, b: Dim) -> int:
@@ -193,14 +214,17 @@ def _is_output(record: Record, width: int) -> bool:
 
 def _qk_norm(
     view: LayerView, place: str, q: Dim, d: Dim
-) -> Literal["none", "per_head", "full", "undecided"]:
-    sizes = {
-        norm_size(r).value
+) -> Literal["none", "per_head", "full", "layernorm", "undecided"]:
+    norms = [
+        r
         for r in view.under(place, "norm")
         if parent_of(r.name) == place and re.search("q_|k_|qk|query|key", short(r.name))
-    }
+    ]
+    sizes = {norm_size(r).value for r in norms}
     if not sizes:
         return "none"
+    if any(re.search(r"(?<!RMS)LayerNorm", r.cls) for r in norms):
+        return "layernorm"
     if d.value in sizes:
         return "per_head"
     return "full" if _times(q, d) in sizes else "undecided"
@@ -235,6 +259,8 @@ def _chunk(view: LayerView, record: Record) -> Dim | None:
 def rope_of(view: LayerView, place: str) -> tuple[Rope | None, str]:
     """The rotary embedding that stands beside an attention layer, or why that is not decided."""
     records = [r for r in view.under(place, "rope") if parent_of(r.name) == place]
+    holder = view.at(place)
+    records = [r for r in records if holder is None or is_used(holder.instance, short(r.name))]
     if not records:
         return None, ""
     if len(records) > 1 or records[0].conditions:
@@ -246,7 +272,10 @@ def rope_of(view: LayerView, place: str) -> tuple[Rope | None, str]:
     style = ("neox" if neox else "gptj") if isinstance(neox, bool) else None
     rotary = args.get("rotary_dim")
     factor = args.get("partial_rotary_factor", 1.0)
-    if isinstance(raw(factor), float) and raw(factor) < 1.0:
+    # The proportional kind keeps all dimensions and zeroes the rest of the frequencies
+    # (sglang python/sglang/srt/layers/rotary_embedding/rope_variant.py:940).
+    partial = _rope_type(args.get("rope_scaling")) != "proportional"
+    if partial and isinstance(raw(factor), float) and raw(factor) < 1.0:
         rotary = to_int(binary(ast.Mult(), rotary, factor))
     return Rope(
         style=style,
@@ -255,6 +284,10 @@ def rope_of(view: LayerView, place: str) -> tuple[Rope | None, str]:
         multimodal=_has_sections(args.get("rope_scaling")),
         evidence=(view.model.evidence(records[0]),),
     ), ""
+
+
+def _rope_type(scaling: object) -> object:
+    return scaling.get("rope_type") if is_dict(scaling) else None
 
 
 def _has_sections(scaling: object) -> bool:

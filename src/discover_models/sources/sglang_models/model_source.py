@@ -202,12 +202,14 @@ def _join(prefix: str, name: str) -> str:
     return f"{prefix}.{name}" if prefix else name
 
 
-_MIXERS = frozenset({"attention", "linear_attention", "conv1d", "other"})
+_CACHED = frozenset({"attention", "linear_attention"})
+"""Layers over the KV cache or a recurrent state, which towers of other modalities don't have."""
+_MIXERS = _CACHED | {"conv1d", "other"}
 
 
 def _decoder(places: list[Record], entry: Registered) -> tuple[str, Instance]:
-    """The list of layers with the most token mixers in it."""
-    best: tuple[int, str, Instance] | None = None
+    """The list of layers with the most token mixers in it, those with a cache first."""
+    best: tuple[tuple[int, int], str, Instance] | None = None
     for record in places:
         if record.kind != "module":
             continue
@@ -216,7 +218,7 @@ def _decoder(places: list[Record], entry: Registered) -> tuple[str, Instance]:
             if box is None or not box.items:
                 continue
             count = _mixers(box)
-            if count and (best is None or count > best[0]):
+            if any(count) and (best is None or count > best[0]):
                 best = (count, _join(record.name, key), box)
     if best is None:
         raise SourceError(f"No list of decoder layers was found in {entry.architecture}.")
@@ -232,11 +234,11 @@ def _list_of(value: Value) -> Instance | None:
     return None
 
 
-def _mixers(box: Instance) -> int:
-    return sum(
-        any(
-            r.kind in _MIXERS or re.search("Attention|Mixer", r.cls)
-            for r in _walk(item, "", (), set())
-        )
-        for item in box.items
-    )
+def _mixers(box: Instance) -> tuple[int, int]:
+    """How many layers have a token mixer with a cache, and how many have any."""
+    cached = mixing = 0
+    for item in box.items:
+        records = list(_walk(item, "", (), set()))
+        cached += any(r.kind in _CACHED for r in records)
+        mixing += any(r.kind in _MIXERS or re.search("Attention|Mixer", r.cls) for r in records)
+    return cached, mixing

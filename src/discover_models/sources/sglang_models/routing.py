@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from discover_models.domain.dimension import Dim
@@ -32,14 +33,14 @@ class Routing:
     topk_group: Dim | None = None
 
 
-def routing_of(topk: Record | None, experts: Record) -> Routing:
-    """The routing of one MoE layer.
+def routing_of(topk: Record | None, experts: Mapping[str, Value]) -> Routing:
+    """The routing of one MoE layer whose experts were constructed with some arguments.
 
     Softmax with normalised top-k is ``renorm``; sigmoid with a correction bias is ``ds_routing``
     with groups (even one) and ``minimax2_routing`` without; the rest is named after FlashInfer's
     `RoutingMethodType`. What the constructors leave open is None with a reason.
     """
-    declared = _declared(experts.args.get("routing_method_type"))
+    declared = _declared(experts.get("routing_method_type"))
     if topk is None:
         return Routing(None, "no top-k layer was found beside the experts")
     if topk.cls != "TopK":
@@ -90,13 +91,17 @@ def _standard(topk: Record, declared: str) -> Routing:
         return Routing(None, "how scores are computed or normalised is not decided")
     grouped = args.get("use_grouped_topk") is True and args.get("num_expert_group") is not None
     bias = args.get("correction_bias")
-    if grouped and score == "softmax" and isinstance(bias, (Tensor, Opaque)):
+    biased = isinstance(bias, (Tensor, Opaque))
+    if grouped and score == "softmax" and biased:
         score = "sigmoid"  # with a bias, SGLang's grouped top-k is sigmoid whatever it is told
     if score == "sigmoid":
         return _sigmoid(bias, grouped, bool(normalised), topk)
-    if score == "softmax" and not grouped:
+    grouped = grouped and to_dim(args.get("num_expert_group")).value != 1
+    if score == "softmax" and isinstance(bias, (Choice, Unknown)):
+        return Routing(None, "whether there is a correction bias is not decided")
+    if score == "softmax" and not grouped and not biased:
         return Routing("renorm" if normalised else "default_routing")
-    shown = f"{score} scores{' in groups' if grouped else ''}"
+    shown = f"{score} scores{' in groups' if grouped else ''}{' with a bias' if biased else ''}"
     return Routing(None, f"{shown} are no routing of FlashInfer ({declared or 'none declared'})")
 
 

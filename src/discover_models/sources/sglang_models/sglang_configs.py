@@ -70,6 +70,7 @@ def prepare(config: ConfigValue) -> None:
         config.text = text
     _split_global_heads(text)
     _derive_heads(text)
+    _standard_rope(text)
 
 
 def text_config(config: ConfigValue) -> ConfigValue:
@@ -110,6 +111,23 @@ def _derive_heads(text: ConfigValue) -> None:
     ):
         if text.find(name) in (ABSENT, None):
             text.attrs[name] = text.find(source)
+
+
+def _standard_rope(text: ConfigValue) -> None:
+    """`rope_parameters`, which transformers 5 makes of the two fields that files had before.
+
+    What a class of transformers computes for it does not hold for SGLang's own class.
+    """
+    own = text.cls is not None
+    present = text.attrs.get("rope_parameters") if own else text.find("rope_parameters")
+    if present not in (ABSENT, None):
+        return
+    theta, scaling = text.find("rope_theta"), text.find("rope_scaling")
+    if theta in (ABSENT, None) or not (scaling in (ABSENT, None) or is_dict(scaling)):
+        return
+    given = cast("dict[str, Value]", scaling) if is_dict(scaling) else {}
+    kind = given.get("rope_type", given.get("type", "default"))
+    text.attrs["rope_parameters"] = {**given, "rope_theta": theta, "rope_type": kind}
 
 
 def _finish(config: ConfigValue, data: Mapping[str, object], provider: Defaults) -> None:

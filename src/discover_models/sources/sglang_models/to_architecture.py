@@ -17,11 +17,12 @@ from discover_models.domain.architecture import (
 )
 from discover_models.domain.dimension import Dim
 from discover_models.sources.sglang_models.config_value import ConfigValue
-from discover_models.sources.sglang_models.ffns import ffn_of
+from discover_models.sources.sglang_models.ffns import LISTED_EXPERT, ffn_of
 from discover_models.sources.sglang_models.layer_view import (
     LayerView,
     is_multiplied,
     norm_size,
+    parent_of,
     short,
     size_of,
 )
@@ -71,8 +72,27 @@ def to_architecture(model: ModelSource) -> Architecture:
             for r in layer.records
             if r.kind == "norm"
         ),
+        final_norm=_final_norm(model, hidden),
         unmapped=tuple(unmapped),
     )
+
+
+def _final_norm(model: ModelSource, hidden: Dim) -> Norm | None:
+    """The one normalisation beside the list of layers, as wide as the hidden state."""
+    place = parent_of(model.decoder_path)
+    found = [
+        r
+        for r in model.outside
+        if r.kind == "norm" and parent_of(r.name) == place and norm_size(r).value == hidden.value
+    ]
+    holder = next((r.instance for r in model.outside if r.name == place), None)
+    if len(found) != 1 or not isinstance(holder, Instance):
+        return None
+    kind = _norm_kind(found[0])
+    if kind == "rmsnorm" and _adds_residual(holder, found[0]):
+        kind = "fused_add_rmsnorm"
+    evidence = (model.evidence(found[0]),)
+    return Norm(name="final norm", kind=kind, size=norm_size(found[0]), evidence=evidence)
 
 
 def _found(config: ConfigValue, name: str) -> Value:
@@ -124,15 +144,24 @@ def _group(
 ) -> tuple[LayerGroup, list[Unmapped]]:
     mixer, _ = mixer_of(view)
     ffn, routing = ffn_of(view, hidden)
-    unmapped: list[Unmapped] = []
+    evidence = (view.model.evidence(view.layer.records[0]),)
     if isinstance(mixer, OtherMixer):
-        unmapped.append(_open(view, f"mixer {mixer.name}", mixer.reason))
+        mixer = mixer.model_copy(update={"evidence": evidence})
     if isinstance(ffn, OtherFfn):
-        unmapped.append(_open(view, f"feed-forward {ffn.name}", ffn.reason))
+        ffn = ffn.model_copy(update={"evidence": evidence})
+    unmapped: list[Unmapped] = []
     if routing is not None and routing.name is None:
-        unmapped.append(_open(view, "routing", routing.reason))
+        unmapped.append(Unmapped(what="routing", reason=routing.reason, evidence=evidence))
+    unmapped.extend(
+        Unmapped(
+            what=f"experts {record.name}",
+            reason="a second set of experts in the layer; the definition is of the first",
+            evidence=(view.model.evidence(record),),
+        )
+        for record in view.of_kind("experts")[1:]
+    )
     for record in view.of_kind("parameter"):
-        if len(record.args["shape"]) == 2 and not is_multiplied(view, record):
+        if _is_matrix(record) and not is_multiplied(view, record):
             unmapped.append(
                 Unmapped(
                     what=f"parameter {record.name}",
@@ -147,9 +176,10 @@ def _group(
     return group, unmapped
 
 
-def _open(view: LayerView, what: str, reason: str) -> Unmapped:
-    record = view.layer.records[0]
-    return Unmapped(what=what, reason=reason, evidence=(view.model.evidence(record),))
+def _is_matrix(record: Record) -> bool:
+    """Whether a parameter has two dimensions; a bias is often stored with one row."""
+    shape = record.args["shape"]
+    return len(shape) == 2 and all(to_dim(size).value != 1 for size in shape)
 
 
 def _problem(model: ModelSource, what: str, reason: str, path: str, line: int) -> Unmapped:
@@ -160,6 +190,8 @@ def _linears(view: LayerView) -> tuple[Linear, ...]:
     """Every GEMM of the layer, the router's bare weight included."""
     found: dict[str, Linear] = {}
     for record in view.of_kind("linear", "parameter"):
+        if LISTED_EXPERT.search(record.name):
+            continue
         if record.kind == "linear" or is_multiplied(view, record):
             n, k = size_of(record)
             name = record.name.removesuffix(".weight")
@@ -218,7 +250,10 @@ def _norm_kind(record: Record) -> NormKind:
 
 def _takes_residual(view: LayerView, record: Record) -> bool:
     """Whether a stage boundary or the holder's own code runs a norm with the residual."""
-    holder = view.holder(record)
+    return _adds_residual(view.holder(record), record)
+
+
+def _adds_residual(holder: Instance | None, record: Record) -> bool:
     if holder is not None and holder.cls and short(record.name) in _with_residual(holder.cls):
         return True
     return isinstance(record.instance, Instance) and "takes_residual" in record.instance.attrs
@@ -243,6 +278,8 @@ def _called(cls: ClassValue) -> tuple[frozenset[str], frozenset[str]]:
                 for call in ast.walk(node):
                     if isinstance(call, ast.Call) and (name := _member(call.func)):
                         found[_passes_residual(call)].add(name)
+                    elif isinstance(call, ast.Call) and "residual" in ast.unparse(call.func):
+                        found[True] |= {_member(argument) for argument in call.args}
         cls.cache["called"] = (frozenset(found[True]), frozenset(found[False]))
     return cls.cache["called"]
 

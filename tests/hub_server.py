@@ -29,6 +29,8 @@ class Repository:
     """Sizes that are told in place of the real ones."""
     redirected_to: str = ""
     """Base URL of the host that has the files."""
+    downloads: int | None = None
+    """In the last 30 days."""
 
 
 @dataclass
@@ -147,6 +149,7 @@ class _Handler(BaseHTTPRequestHandler):
                 "gated": "manual" if repository.gated else False,
                 "disabled": False,
                 "tags": [],
+                "downloads": repository.downloads,
                 "siblings": [{"rfilename": n, "size": s} for n, s in sizes.items()],
             }
         )

@@ -535,3 +535,21 @@ def test_ctrl_c_is_quiet_and_leaves_no_half_file(sources: Path, tmp_path: Path) 
         out, err = process.communicate(timeout=60)
     assert (process.returncode, out, err) == (130, "", "")
     assert files(tmp_path) == set()
+
+
+@pytest.mark.parametrize("format", ["text", "markdown"])
+def test_the_report_says_what_changed_since_the_manifest_was_written(
+    run: Run, tmp_path: Path, format: str
+) -> None:
+    arguments = ("--hf-repo-id", MODEL, "--manifest", "one.json", "--refresh", "--format", format)
+    assert "hanged since" not in run(*arguments).out
+    path = tmp_path / "one.json"
+    written = json.loads(path.read_text("utf-8"))
+    supported = next(k for k in written["kernels"] if k.get("sgl_status") == "sgl_integrated")
+    supported["sgl_status"] = "sgl_missing"
+    path.write_text(json.dumps(written), "utf-8")
+    said = run(*arguments).out.casefold()
+    assert "changed since the manifest was written last" in said
+    (line,) = (line for line in said.splitlines() if "sglang calls it now: " in line)
+    assert supported["definition_name"] in line
+    assert "hanged since" not in run(*arguments).out

@@ -20,6 +20,7 @@ from discover_models.action_answers import Answers
 from discover_models.action_inputs import ActionSettings, Runner, run_options
 from discover_models.action_job import Job, choose_job
 from discover_models.bot_config import BotConfig, parse_config
+from discover_models.demand import Downloads
 from discover_models.domain.manifest import from_inventory
 from discover_models.errors import DiscoverError, UsageError
 from discover_models.pipeline import RunResult, run
@@ -32,6 +33,7 @@ from discover_models.render.summary import Summary, job_summary
 from discover_models.run_record import Phases, RunRecord
 from discover_models.runner import Log, give_back, write_outputs, write_summary
 from discover_models.settings import ModelRequest, RunOptions
+from discover_models.sources.downloads import downloads_from_hub
 from discover_models.sources.since import parse_since
 
 OUTPUT_FOLDER = "kernel-inventory"
@@ -216,7 +218,12 @@ class _Action:
             origins=result.origins,
             run_url=self.runner.run_url,
         )
-        extras = Extras(ignored=ignored, priorities=_priorities(result), discovery=result.discovery)
+        extras = Extras(
+            ignored=ignored,
+            priorities=_priorities(result),
+            discovery=result.discovery,
+            downloads=self._downloads(desk, result),
+        )
         asking = Asking(
             repository=self.settings.kernel_request_repo,
             token=self.settings.kernel_request_token.get_secret_value(),
@@ -230,6 +237,24 @@ class _Action:
             if path.exists():
                 manifests.save(path, manifest)
         return report
+
+    def _downloads(self, desk: Desk, result: RunResult) -> Downloads:
+        """Of the models on the dashboard, where the configuration asks for it."""
+        options = run_options(self.settings, self.runner, tracked={})
+        if options.offline or not desk.config.downloads:
+            return Downloads()
+        names = [m.hf_repo_id for m in desk.state.manifests.values()]
+        names += [i.hf_repo_id for i in result.inventories]
+        found, failed = downloads_from_hub(
+            names,
+            endpoint=options.hub_endpoint,
+            token=options.hub_token,
+            cache=options.hub_cache,
+            today=datetime.now(UTC).date(),
+        )
+        if failed:
+            self.log.annotate("warning", f"The downloads of {len(failed)} models are not known.")
+        return found
 
     def _record(
         self,

@@ -140,6 +140,11 @@ class BotConfig(_Section):
     reopen_closed: bool = Field(
         default=False, description="Whether issues that a person closed are opened again."
     )
+    downloads: bool = Field(
+        default=False,
+        description="Whether the dashboard ranks what is missing also by the models' downloads;"
+        " each run then asks the Hub for those of every model.",
+    )
     label: Annotated[str, _pattern(_LABEL, "the name of a label")] = Field(
         default="kernel-inventory", description="The label of the bot's issues."
     )

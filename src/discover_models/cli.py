@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import TYPE_CHECKING, Annotated, cast, get_args
 
 import typer
 
@@ -15,6 +15,7 @@ from discover_models.errors import DiscoverError, UsageError
 from discover_models.progress import Progress
 from discover_models.settings import (
     AuditFormat,
+    ListFormat,
     ModelRequest,
     OutputFormat,
     RunOptions,
@@ -26,6 +27,7 @@ if TYPE_CHECKING:  # the command line answers --help without them
     from datetime import datetime
 
     from discover_models.audit.findings import Report
+    from discover_models.changes import News
     from discover_models.pipeline import RunResult
 
 app = typer.Typer(
@@ -45,6 +47,7 @@ EXIT_SOME_FAILED = 3
 EXIT_BUG = 70
 EXIT_INTERRUPTED = 130
 
+_FORMATS, _AUDITS, _LISTS = ("|".join(get_args(f)) for f in (OutputFormat, AuditFormat, ListFormat))
 _MODEL = "What to look at"
 _SOURCES = "Where to look"
 _RESULT = "What to do with the result"
@@ -132,7 +135,7 @@ def inventory(
         help="Folder for the manifests, one {slug}.json per model.")] = None,
     refresh: Annotated[bool, typer.Option("--refresh", rich_help_panel=_RESULT,
         help="Classify entries again that the manifest already has.")] = False,
-    format: Annotated[OutputFormat, typer.Option(rich_help_panel=_RESULT,
+    format: Annotated[OutputFormat, typer.Option(metavar=_FORMATS, rich_help_panel=_RESULT,
         help="How the report looks.")] = "text",
     output: Annotated[Path | None, typer.Option(metavar="FILE", rich_help_panel=_RESULT,
         help="Write the report there instead of to standard output.")] = None,
@@ -251,7 +254,7 @@ def audit(
     offline: Offline = False,
     configs: Configs = None,
     source: SourceUrls = None,
-    format: Annotated[AuditFormat, typer.Option(rich_help_panel=_RESULT,
+    format: Annotated[AuditFormat, typer.Option(metavar=_AUDITS, rich_help_panel=_RESULT,
         help="For people, for programs, or as annotations on a pull request.")] = "text",
     patch: Annotated[Path | None, typer.Option(metavar="FILE", rich_help_panel=_RESULT,
         help="Write what 'git apply' needs to put the mistakes right; empty without any.")] = None,
@@ -293,6 +296,46 @@ def site(
     from discover_models.commands.site import write_site
 
     print(write_site(manifest_dir, output))
+
+
+@app.command(short_help="Rank what is missing by demand.")
+def demand(
+    manifest_dir: Annotated[Path, typer.Option("--manifests", metavar="DIR",
+        help="Folder with the manifests (*.json) to look at.")],
+    downloads: Annotated[bool, typer.Option("--downloads",
+        help="Ask the Hub for each model's downloads; they are kept for a week.")] = False,
+    cache_dir: CacheDir = "",
+    format: Annotated[OutputFormat, typer.Option(metavar=_FORMATS, rich_help_panel=_RESULT,
+        help="How the ranking looks.")] = "text",
+    output: Annotated[Path | None, typer.Option(metavar="FILE", rich_help_panel=_RESULT,
+        help="Write the ranking there instead of to standard output.")] = None,
+) -> None:  # fmt: skip
+    """Rank kernels that are missing somewhere by the models that they hold up."""
+    from discover_models.commands.demand import HubAccess, show_demand
+
+    hub = HubAccess(
+        endpoint=os.environ.get("HF_ENDPOINT"),
+        token=os.environ.get("HF_TOKEN"),
+        cache=cache_folder(cache_dir),
+    )
+    show_demand(manifest_dir, format, output, hub if downloads else None)
+
+
+@app.command(short_help="Tell what became of a definition.")
+def history(
+    definition: Annotated[str, typer.Argument(metavar="DEFINITION",
+        help="For example gqa_paged_decode_h8_kv1_d128_ps64.")],
+    repository: Annotated[str, typer.Option(metavar="DIR|URL",
+        help="The repository with the state branch: a clone, or an https address.")] = ".",
+    branch: Annotated[str, typer.Option(metavar="NAME",
+        help="The branch that holds the manifests.")] = "kernel-inventory",
+    format: Annotated[ListFormat, typer.Option(metavar=_LISTS, rich_help_panel=_RESULT,
+        help="How the history looks.")] = "text",
+) -> None:  # fmt: skip
+    """Tell what became of a definition over time, from the branch that holds the manifests."""
+    from discover_models.commands.history import show_history
+
+    show_history(definition, repository, branch, format)
 
 
 def _audit_text(report: Report, format: AuditFormat) -> str:
@@ -377,9 +420,11 @@ def _inventory(options: RunOptions, wanted: WantedOutput) -> None:
     several = options.discover or len(options.models) > 1
     outputs.check_outputs(options, wanted, several=several)
     result = _run(options)
-    written, failed = outputs.write_manifests(result.inventories, options, datetime.now(UTC))
+    written, failed, changed = outputs.write_manifests(
+        result.inventories, options, datetime.now(UTC)
+    )
     result = replace(result, inventories=written, deferred=(*result.deferred, *failed))
-    outputs.put(_rendered(result, wanted.format), wanted.output)
+    outputs.put(_rendered(result, changed, wanted.format), wanted.output)
     for model in result.deferred:
         print(f"{model.model_slug}: {model.message}", file=sys.stderr)
     if result.deferred and not several:
@@ -401,7 +446,7 @@ def _run(options: RunOptions) -> RunResult:
     return result
 
 
-def _rendered(result: RunResult, format: OutputFormat) -> str:
+def _rendered(result: RunResult, changed: Mapping[str, News], format: OutputFormat) -> str:
     from discover_models import render
 
     models = (result.inventories, result.deferred)
@@ -410,8 +455,10 @@ def _rendered(result: RunResult, format: OutputFormat) -> str:
         return render.render_json(*models, discovery=found)
     if format == "markdown":
         new = render.render_discovery_markdown(found, origins=result.origins) if found else ""
-        return new + render.render_markdown(*models, origins=result.origins)
-    return (render.render_discovery_text(found) if found else "") + render.render_text(*models)
+        said = render.render_changes_markdown(changed)
+        return new + said + render.render_markdown(*models, origins=result.origins)
+    new = render.render_discovery_text(found) if found else ""
+    return new + render.render_text(*models) + render.render_changes_text(changed)
 
 
 def main() -> None:

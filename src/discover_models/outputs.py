@@ -9,6 +9,7 @@ from datetime import datetime
 from pathlib import Path
 
 from discover_models import manifests
+from discover_models.changes import News, news
 from discover_models.domain.kernel import Deferred, Inventory
 from discover_models.domain.manifest import from_inventory
 from discover_models.errors import DiscoverError, ManifestError, UsageError
@@ -48,20 +49,30 @@ def check_outputs(options: RunOptions, wanted: WantedOutput, *, several: bool) -
 
 def write_manifests(
     inventories: Iterable[Inventory], options: RunOptions, now: datetime
-) -> tuple[tuple[Inventory, ...], tuple[Deferred, ...]]:
-    """Write each model's manifests; the models that have theirs, and those that could not."""
+) -> tuple[tuple[Inventory, ...], tuple[Deferred, ...], dict[str, News]]:
+    """Write each model's manifests.
+
+    The models that have theirs, those that could not, and by slug what changed in a manifest that
+    was there before.
+    """
+    changed: dict[str, News] = {}
     written: list[Inventory] = []
     failed: list[Deferred] = []
     for item in inventories:
         new = from_inventory(item, now.date())
         try:
             for path in manifest_paths(item.model_slug, options, date=now.strftime("%Y%m%d")):
-                manifests.update(path, new, refresh=options.refresh, failed=item.source_errors)
+                before = manifests.load(path) if path.exists() else None
+                after = manifests.update(
+                    path, new, refresh=options.refresh, failed=item.source_errors
+                )
+                found = news(before, after, after.date) if before else None
+                changed |= {item.model_slug: found} if found else {}
         except ManifestError as error:
             failed.append(_unwritten(item, error))
         else:
             written.append(item)
-    return tuple(written), tuple(failed)
+    return tuple(written), tuple(failed), changed
 
 
 def _unwritten(item: Inventory, error: ManifestError) -> Deferred:

@@ -24,6 +24,7 @@ from discover_models.publish.state_value import (
     StateStore,
     assign_slugs,
     unite,
+    with_news,
 )
 from discover_models.publish.waiting import Timing
 from discover_models.sources.source_spec import DEFAULT_SOURCES
@@ -201,6 +202,9 @@ class Desk:
                 "manifests": {m.model_slug: m for m in brought},
             }
         )
+        day = self.place.now().date().isoformat()
+        known = {m.model_slug: state.manifests.get(m.model_slug) for m in brought}
+        ours = with_news(ours, {s: m for s, m in known.items() if m}, day)
         saved = self._store.save(ours)
         if not saved.stored and not self.place.dry_run:
             raise PublishError(f"The state branch can't be written: {saved.reason}")

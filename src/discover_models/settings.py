@@ -9,6 +9,8 @@ from typing import Literal
 
 OutputFormat = Literal["text", "markdown", "json"]
 
+ListFormat = Literal["text", "json"]
+
 AuditFormat = Literal["text", "json", "github"]
 
 

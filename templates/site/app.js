@@ -156,6 +156,7 @@
 
   /* ---- models × families ---- */
 
+  const MANY = data.families.length > 15; // then columns are narrow, and cells count what is left
   let grid = null;
   function makeGrid() {
     const head = el("tr", {},
@@ -166,7 +167,7 @@
       heading("Last change", "day", { class: "day" }));
     // Rows are laid out one by one, so that the browser leaves out those that are not in sight;
     // such rows are no table any more to a screen reader unless every part says what it is.
-    const table = el("table", { class: data.families.length > 15 ? "grid many" : "grid", role: "grid", "aria-label": "Models and the kernel families that they need" },
+    const table = el("table", { class: MANY ? "grid many" : "grid", role: "grid", "aria-label": "Models and the kernel families that they need" },
       el("thead", { role: "rowgroup" }, head), el("tbody", { role: "rowgroup" }));
     for (const th of head.cells) th.setAttribute("role", "columnheader");
     head.setAttribute("role", "row");
@@ -193,7 +194,7 @@
     if (!counts) return el("td", { role: "gridcell", tabindex: -1, class: "none", "data-family": family, "aria-label": `${family}: not needed` });
     const total = counts.reduce((sum, n) => sum + n, 0);
     const worst = WORST.find((state) => counts[state]);
-    const text = worst === EXISTING ? String(total) : `${counts[EXISTING]}/${total}`;
+    const text = worst === EXISTING ? String(total) : MANY ? String(left(counts)) : `${counts[EXISTING]}/${total}`;
     const cell = el("td", { role: "gridcell", tabindex: -1, class: STATES[worst], "data-family": family, "aria-label": `${family} ${text}: ${inWords(counts)}` },
       el("span", { class: "mark", "aria-hidden": "true" }, MARK[STATES[worst]]), text);
     if (counts.filter(Boolean).length > 1) {

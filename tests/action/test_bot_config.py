@@ -33,6 +33,7 @@ known-requests:
 kernel-requests: off
 trusted-authors: ['old-bot[bot]', somebody]
 reopen-closed: true
+downloads: true
 label: kernels
 state-branch: bot/state
 """
@@ -48,6 +49,7 @@ def test_everything_can_be_said() -> None:
     assert config.models["2026"].tp == (4, 8)
     assert config.models["2026"].ep == (1,)
     assert config.kernel_requests == "off"
+    assert config.downloads
     assert config.trusted_authors == ("old-bot[bot]", "somebody")
     assert config.titles["sample-org/sample-9b"] == "Sample 9B"
     assert (config.label, config.state_branch, config.reopen_closed) == (

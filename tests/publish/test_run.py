@@ -15,6 +15,7 @@ import requests
 import requests.adapters
 
 import builders
+from discover_models.demand import Downloads
 from discover_models.domain.candidate import (
     Candidate,
     Discovery,
@@ -186,6 +187,29 @@ def test_one_changed_model_changes_its_issue_and_the_dashboard(host: Host):
         f"PATCH /repos/octo/bench/issues/{n}" for n in numbers
     ]
     assert "1 ready for workloads" in host.issue("beta").body
+
+
+def test_what_changed_is_said_in_words_and_stays_said(host: Host):
+    host.run()
+    assert "First inventory: <code>alpha</code>" in host.issue("all").body
+    host.now += timedelta(days=1)
+    host.run((THREE[0], model("beta", builders.supported("moe_x")), THREE[2]))
+    for key in ("beta", "all"):
+        assert "FlashInfer has it now" in host.issue(key).body
+    assert "First inventory" not in host.issue("all").body
+    host.now += timedelta(days=7)
+    host.run((THREE[0], model("beta", builders.supported("moe_x")), THREE[2]))
+    assert "FlashInfer has it now" in host.issue("all").body
+
+
+def test_the_dashboard_ranks_what_is_missing_and_downloads_alone_change_nothing(host: Host):
+    asked = Downloads(counts={"sample-org/beta": 1234}, oldest="2026-10-30", newest="2026-10-30")
+    host.run(extras=Extras(downloads=asked))
+    body = host.issue("all").body
+    assert "| kernel | <code>moe_x</code> | 1 | 1 | 1 | 1,234 |" in body
+    more = Downloads(counts={"sample-org/beta": 9999}, oldest="2026-11-06", newest="2026-11-06")
+    assert host.written(lambda: host.run(extras=Extras(downloads=more))) == []
+    assert len(host.written(lambda: host.run((model("beta", builders.supported("moe_x")),)))) == 2
 
 
 def test_models_that_this_run_did_not_look_at_stay(host: Host):

@@ -9,6 +9,9 @@ from datetime import date, datetime
 
 from pydantic import Field
 
+from discover_models.catalogue import catalogue
+from discover_models.changes import News, latest
+from discover_models.demand import Downloads, rank
 from discover_models.domain.candidate import Discovery
 from discover_models.domain.frozen import Frozen
 from discover_models.domain.kernel import Deferred, Inventory
@@ -43,7 +46,7 @@ from discover_models.publish.requesting import (
     ready_texts,
 )
 from discover_models.publish.requests import Looked
-from discover_models.publish.sightings import Sightings, Sights, updated
+from discover_models.publish.sightings import Sights, updated
 from discover_models.publish.state_value import (
     PublishState,
     Saved,
@@ -51,6 +54,7 @@ from discover_models.publish.state_value import (
     assign_slugs,
     same_but_time,
     usable_slug,
+    with_news,
 )
 from discover_models.render import bodies
 from discover_models.render.bodies import Dashboard, DashboardModel, Listed, Page, ReadyRequest
@@ -101,6 +105,8 @@ class Extras:
     priorities: Mapping[str, Priority] = field(default_factory=dict[str, Priority])
     discovery: Discovery | None = None
     """What the look for new models found; None when this run did not look."""
+    downloads: Downloads = field(default_factory=Downloads)
+    """How often models are downloaded, as far as this run asked."""
 
 
 @dataclass(frozen=True)
@@ -173,9 +179,9 @@ class _Run:
         approved = tuple(sorted(asked.approved))
         state = state.model_copy(update={"manifests": asked.manifests, "approved": approved})
         groups = self._groups(state)
-        outcomes = self._tracking(groups, seen, inventories, numbers, asked.decisions)
+        outcomes = self._tracking(groups, state, inventories, numbers, asked.decisions)
         numbers |= numbers_of(outcomes)
-        dashboard = self._dashboard(groups, seen, inventories, outcomes, asked)
+        dashboard = self._dashboard(groups, state, inventories, outcomes, asked)
         outcomes += self._keep_dashboard(self._wanted_dashboard(dashboard), numbers)
         numbers |= numbers_of(outcomes)
         outcomes = asked.outcomes + outcomes
@@ -242,6 +248,7 @@ class _Run:
         state = before.model_copy(
             update={"manifests": manifests, "slugs": {**slugs, **before.slugs}}
         )
+        state = with_news(state, before.manifests, self.now.date().isoformat())
         return state, tuple(_unusable(i) for i in inventories if i not in usable)
 
     def _merged(self, old: Manifest | None, inventory: Inventory) -> Manifest:
@@ -269,17 +276,18 @@ class _Run:
     def _tracking(
         self,
         groups: Sequence[ModelGroup],
-        seen: Sightings,
+        state: PublishState,
         inventories: Sequence[Inventory],
         numbers: Mapping[Key, int],
         decisions: Sequence[Decision],
     ) -> tuple[Outcome, ...]:
         unread = {i.hf_repo_id.casefold() for i in inventories if i.source_errors}
+        seen = state.sightings
         reasons = {
             name.casefold(): s.reason for name, s in {**seen.skipped, **seen.deferred}.items()
         }
         ready = ready_texts(decisions)
-        wanted = [self._wanted_tracking(g, reasons, unread, ready) for g in groups]
+        wanted = [self._wanted_tracking(g, reasons, unread, state.news, ready) for g in groups]
         return self._keep(wanted, numbers)
 
     def _keep(self, wanted: Sequence[Wanted], numbers: Mapping[Key, int]) -> tuple[Outcome, ...]:
@@ -324,6 +332,7 @@ class _Run:
         group: ModelGroup,
         reasons: Mapping[str, str],
         unread: set[str],
+        news: Mapping[str, News],
         ready: Sequence[ReadyRequest],
     ) -> Wanted:
         """`reasons` say by repository why it could not be looked at, `unread` where in part."""
@@ -340,7 +349,7 @@ class _Run:
             title=bodies.tracking_title(manifest),
             facts=bodies.tracking_facts(members, deferred=deferred, ready=ready),
             render=lambda limit: bodies.tracking_body(
-                members, self._page, limit, deferred=deferred, ready=ready
+                members, self._page, limit, deferred=deferred, news=news, ready=ready
             ),
             labels=(self.settings.label,),
             finished=bodies.finished_comment(manifest) if sure else "",
@@ -373,7 +382,7 @@ class _Run:
     def _dashboard(
         self,
         groups: Sequence[ModelGroup],
-        seen: Sightings,
+        state: PublishState,
         inventories: Sequence[Inventory],
         outcomes: Sequence[Outcome],
         asked: Asked,
@@ -381,10 +390,14 @@ class _Run:
         decided = {o.change.key: o for o in outcomes if o.change.duplicate_of is None}
         failed = {name: why for i in inventories for name, why in i.source_errors.items()}
         named = {group.key: group for group in groups}
+        seen = state.sightings
+        shown = [member for group in groups for member in group.members]
         return Dashboard(
             models=tuple(_row(group, decided[group.key]) for group in groups),
             totals=bodies.totals(united(group.members) for group in groups),
             not_refreshed=failed,
+            news=latest({m.model_slug: state.news.get(m.model_slug) for m in shown}),
+            demand=rank(catalogue(shown), self.extras.downloads),
             not_looked=seen.errors,
             tracked=seen.tracked,
             held_back=tuple(

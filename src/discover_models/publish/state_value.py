@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 from pydantic import ConfigDict, Field, ValidationError
 
+from discover_models.changes import News, news
 from discover_models.domain.frozen import Frozen
 from discover_models.domain.manifest import Manifest
 from discover_models.errors import ManifestError
@@ -43,6 +44,8 @@ class PublishState(Frozen):
     sightings: Sightings = Field(default_factory=Sightings)
     approved: tuple[str, ...] = ()
     """Boxes of the dashboard whose tick counted, of requests that are not filed yet."""
+    news: dict[str, News] = Field(default_factory=dict)
+    """What changed last in each manifest, by slug."""
 
 
 class Saved(Frozen):
@@ -77,6 +80,7 @@ class _File(Frozen):
     last_complete_run: datetime | None = None
     sightings: Sightings = Field(default_factory=Sightings)
     approved: tuple[str, ...] = ()
+    news: dict[str, News] = Field(default_factory=dict)
 
 
 def to_files(state: PublishState) -> dict[str, bytes]:
@@ -137,6 +141,7 @@ def unite(theirs: PublishState, ours: PublishState) -> PublishState:
         manifests=manifests,
         sightings=ours.sightings,
         approved=ours.approved,
+        news=_latest(theirs.news, ours.news),
     )
 
 
@@ -166,6 +171,23 @@ def same_but_time(one: PublishState, two: PublishState) -> bool:
     """Whether two states differ in nothing, or only in when the last run was."""
     update: dict[str, Any] = {"last_complete_run": None}
     return one.model_copy(update=update) == two.model_copy(update=update)
+
+
+def with_news(state: PublishState, before: Mapping[str, Manifest], day: str) -> PublishState:
+    """The state with what changed in its manifests since `before`, noted under this day."""
+    found = {
+        slug: change
+        for slug, manifest in state.manifests.items()
+        if manifest is not before.get(slug)
+        and (change := news(before.get(slug), manifest, day)) is not None
+    }
+    return state.model_copy(update={"news": {**state.news, **found}})
+
+
+def _latest(theirs: Mapping[str, News], ours: Mapping[str, News]) -> dict[str, News]:
+    """Of two changes of one manifest the later, of two of one day ours."""
+    older = {s: n for s, n in theirs.items() if s not in ours or n.day > ours[s].day}
+    return {**ours, **older}
 
 
 def _still_free(slugs: Mapping[str, str], stored: PublishState) -> dict[str, str]:

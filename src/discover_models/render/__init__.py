@@ -1,6 +1,8 @@
 """Values to text through the templates."""
 
 from discover_models.render.report import (
+    render_changes_markdown,
+    render_changes_text,
     render_discovery_markdown,
     render_discovery_text,
     render_explain,
@@ -10,6 +12,8 @@ from discover_models.render.report import (
 )
 
 __all__ = [
+    "render_changes_markdown",
+    "render_changes_text",
     "render_discovery_markdown",
     "render_discovery_text",
     "render_explain",

@@ -14,6 +14,8 @@ from urllib.parse import quote
 
 from pydantic import Field
 
+from discover_models.changes import News, latest
+from discover_models.demand import Ranking
 from discover_models.domain.evidence import Evidence
 from discover_models.domain.frozen import Frozen
 from discover_models.domain.kernel import ClassifiedKernel
@@ -21,6 +23,7 @@ from discover_models.domain.manifest import Manifest, ManifestKernel
 from discover_models.manifests import dump
 from discover_models.merge import NOT_REFRESHED
 from discover_models.render.budget import trim
+from discover_models.render.demand import demand_cells
 from discover_models.render.environment import markdown
 from discover_models.render.escape import fenced, plain
 from discover_models.render.from_manifest import inventory_of, kernel_of
@@ -148,6 +151,9 @@ class Dashboard(Frozen):
     """Reasons by source that could not be read."""
     not_looked: dict[str, str] = Field(default_factory=dict)
     """Reasons by place where new models could not be looked for."""
+    news: dict[str, News] = Field(default_factory=dict)
+    """What changed on the last day on which anything did, by slug."""
+    demand: Ranking = Ranking(rows=(), models=0, undecided=0)
     tracked: int = 0
     """New models that the coverage document has already."""
     requests: tuple[ShownRequest, ...] = ()
@@ -205,12 +211,13 @@ def tracking_body(
     limit: int,
     *,
     deferred: Mapping[str, str] | None = None,
+    news: Mapping[str, News] | None = None,
     ready: Sequence[ReadyRequest] = (),
 ) -> str:
     """The tracking issue of a group in at most `limit` characters, as far as rows allow.
 
     `members` are the manifests of its models, the group's own first; `deferred` says by repository
-    why it could not be looked at when that was tried last.
+    why it could not be looked at when that was tried last, `news` by slug what changed last.
     """
     manifest = united(members)
     inventory = inventory_of(manifest)
@@ -229,6 +236,7 @@ def tracking_body(
             requests=requests_of(manifest, page),
             ready=_ready_for(manifest, ready),
             last_change=last_change(manifest),
+            news=_said(members, news or {}),
             changed=[k.definition_name for k in manifest.kernels if _changed_last(k, manifest)],
             not_required=[k.definition_name for k in manifest.kernels if not k.required],
             text=_shown_manifest(members),
@@ -278,9 +286,20 @@ def dashboard_body(dashboard: Dashboard, page: Page, limit: int) -> str:
     text = (
         markdown()
         .get_template("dashboard.md.j2")
-        .render(dashboard=dashboard, lists=lists, explained=_EXPLAINED, opened=_OPENED, page=page)
+        .render(
+            dashboard=dashboard,
+            lists=lists,
+            explained=_EXPLAINED,
+            opened=_OPENED,
+            page=page,
+            first=[slug for slug, item in dashboard.news.items() if item.first],
+            changed={slug: item for slug, item in dashboard.news.items() if not item.first},
+            day=max((item.day for item in dashboard.news.values()), default=""),
+            demand=demand_cells(dashboard.demand),
+        )
     )
-    return trim(text, ("request texts", *reversed(lists), "models"), limit)
+    order = ("request texts", *reversed(lists), "changes", "demand", "models")
+    return trim(text, order, limit)
 
 
 def dashboard_facts(dashboard: Dashboard) -> dict[str, Any]:
@@ -300,6 +319,9 @@ def dashboard_facts(dashboard: Dashboard) -> dict[str, Any]:
     }
     totals = [dashboard.totals.get(key, 0) for key in GROUPS]
     facts: dict[str, Any] = {"models": models, "lists": lists, "totals": totals}
+    facts |= {"demand": digest(_demand_fact(dashboard.demand))} if dashboard.demand.rows else {}
+    if dashboard.news:
+        facts["news"] = digest({s: item.model_dump() for s, item in dashboard.news.items()})
     if len(json.dumps(models)) > FACTS_LIMIT:
         facts["models"] = {"all": digest(models)}
     if dashboard.not_refreshed:
@@ -317,6 +339,22 @@ def _request_fact(request: ShownRequest) -> list[Any]:
     """Candidates count by their numbers alone: their titles and states change on their own."""
     numbers = sorted(match.number for match in request.matches)
     return [request.definitions, request.url, request.reason, numbers, request.box, request.there]
+
+
+def _demand_fact(demand: Ranking) -> list[Any]:
+    """Who is held up by what; downloads change every day and are no fact."""
+    rows = [[r.kernel, r.op_type, r.missing, r.models, r.served_by, r.why] for r in demand.rows]
+    return sorted(rows)
+
+
+def _said(members: Sequence[Manifest], news: Mapping[str, News]) -> dict[str, tuple[str, ...]]:
+    """What changed for any of the members on the last day on which something did."""
+    found = latest({m.model_slug: news.get(m.model_slug) for m in members})
+    said: dict[str, dict[str, None]] = {}
+    for item in found.values():
+        for words, names in item.by_words().items():
+            said.setdefault(words, {}).update(dict.fromkeys(names))
+    return {words: tuple(names) for words, names in said.items()}
 
 
 def counts(manifest: Manifest) -> dict[str, int]:

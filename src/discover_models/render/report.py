@@ -4,6 +4,7 @@ import difflib
 import json
 from collections.abc import Mapping, Sequence
 
+from discover_models.changes import News
 from discover_models.domain.candidate import Discovery
 from discover_models.domain.evidence import Evidence
 from discover_models.domain.kernel import ClassifiedKernel, Deferred, Inventory
@@ -59,6 +60,16 @@ def render_discovery_markdown(discovery: Discovery, *, origins: Mapping[str, str
     """Likewise as Markdown, with links to where each thing was found."""
     template = markdown().get_template("discovery.md.j2")
     return template.render(discovery=discovery, origins=origins)
+
+
+def render_changes_text(changed: Mapping[str, News]) -> str:
+    """What changed in manifests that were there before, by slug; empty when nothing did."""
+    return text().get_template("changes.txt.j2").render(changed=changed) if changed else ""
+
+
+def render_changes_markdown(changed: Mapping[str, News]) -> str:
+    """Likewise as Markdown."""
+    return markdown().get_template("changes.md.j2").render(changed=changed) if changed else ""
 
 
 def render_explain(inventory: Inventory, definition_name: str) -> str:

@@ -33,7 +33,7 @@ from huggingface_hub.utils import (
     parse_ratelimit_headers,
 )
 
-from discover_models.errors import ConfigError
+from discover_models.errors import ConfigError, UsageError
 from discover_models.sources.config_defaults import Json
 from discover_models.sources.config_file import (
     LARGEST_FILE,
@@ -117,6 +117,14 @@ class HubClient:
         with ThreadPoolExecutor(max_workers=workers) as pool:
             return dict(zip(unique, pool.map(self._fetch_or_error, unique), strict=True))
 
+    def downloads_many(
+        self, repo_ids: Iterable[str], workers: int = WORKERS
+    ) -> dict[str, int | ConfigError]:
+        """Downloads of several repositories in the last 30 days, or why they are not known."""
+        unique = list(dict.fromkeys(repo_ids))
+        with ThreadPoolExecutor(max_workers=workers) as pool:
+            return dict(zip(unique, pool.map(self._downloads, unique), strict=True))
+
     def search(self, name: str, limit: int = 20) -> list[str]:
         """Ids of repositories whose name contains `name`, most downloaded first."""
         query = {"search": name, "sort": "downloads", "direction": "-1", "limit": str(limit)}
@@ -151,6 +159,23 @@ class HubClient:
             repo_id, path, repo_type="dataset", revision=revision, endpoint=self._api.endpoint
         )
         return self._call(f"{repo_id} at {revision}", lambda: self._get(url))
+
+    def _downloads(self, repo_id: str) -> int | ConfigError:
+        try:
+            check_repo_id(repo_id)
+            info = self._call(
+                repo_id,
+                lambda: self._api.model_info(repo_id, expand=["downloads"], timeout=TIMEOUT),
+            )
+        except UsageError as error:
+            return ConfigError(str(error), reason="malformed")
+        except ConfigError as error:
+            return error
+        if info.downloads is None:
+            return ConfigError(
+                f"{repo_id}: the Hub does not count its downloads.", reason="network"
+            )
+        return info.downloads
 
     def _fetch_or_error(self, repo_id: str) -> ConfigFile | ConfigError:
         try:

@@ -11,6 +11,7 @@ from discover_models.domain.kernel import (
     ClassifiedKernel,
     Deferred,
     Inventory,
+    Lack,
     Parallelism,
     RequiredKernel,
 )
@@ -91,6 +92,7 @@ def missing(name: str, op_type: str = "moe", **fields: Any) -> ClassifiedKernel:
         "flashinfer", "flashinfer", None, looked_for="flashinfer.fused_moe.moe", found=False
     )
     values: dict[str, Any] = {"fi_status": "fi_missing", "sgl_status": "n/a"}
+    values["fi_lack"] = Lack(request="moe_x", kernel="Sample experts", apis=("flashinfer.moe_x",))
     values["evidence"] = (searched,)
     return ClassifiedKernel(required=need, phase1_status="new", **{**values, **fields})
 

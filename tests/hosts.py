@@ -12,6 +12,10 @@ from emulator.server import Emulator
 
 BOT = "github-actions[bot]"
 REPOSITORY = "octo/bench"
+KERNELS = "octo/kernels"
+"""The repository of other people that requests go to; nobody but `octo` may write there."""
+REQUESTER = "requester"
+"""The account that may open issues there, as anybody may."""
 
 
 @dataclass
@@ -32,9 +36,11 @@ class FakeTime:
         return datetime.fromtimestamp(self.now, UTC)
 
 
-def connect(emulator: Emulator, time: FakeTime, *, token: str = BOT) -> GitHubIssues:
+def connect(
+    emulator: Emulator, time: FakeTime, *, token: str = BOT, repository: str = REPOSITORY
+) -> GitHubIssues:
     """The real backend, talking to the emulator."""
-    return GitHubIssues(REPOSITORY, Emulator.token(token), time.timing(), api_url=emulator.url)
+    return GitHubIssues(repository, Emulator.token(token), time.timing(), api_url=emulator.url)
 
 
 @dataclass

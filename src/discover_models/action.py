@@ -27,7 +27,7 @@ from discover_models.pipeline import RunResult, run
 from discover_models.publish.run import Extras, Priority, PublishReport
 from discover_models.publish.state_value import PublishState
 from discover_models.publish.waiting import Timing
-from discover_models.publishing import Desk, Place, settled
+from discover_models.publishing import Asking, Desk, Place, settled
 from discover_models.render import render_discovery_markdown, render_markdown
 from discover_models.render.summary import Summary, job_summary
 from discover_models.run_record import Phases, RunRecord
@@ -71,7 +71,10 @@ def _print(line: str) -> None:
 
 def _tokens(environment: Mapping[str, str]) -> tuple[str, ...]:
     """Everything that must not appear in the log, checked or not."""
-    given = (environment.get(f"INPUT_{name}-TOKEN", "").strip() for name in ("GITHUB", "HF"))
+    given = (
+        environment.get(f"INPUT_{name}-TOKEN", "").strip()
+        for name in ("GITHUB", "HF", "KERNEL-REQUEST")
+    )
     return tuple(token for token in given if token)
 
 
@@ -221,7 +224,19 @@ class _Action:
             discovery=result.discovery,
             downloads=self._downloads(desk, result),
         )
-        return desk.publish(result.inventories, result.deferred, settings, extras)
+        asking = Asking(
+            repository=self.settings.kernel_request_repo,
+            token=self.settings.kernel_request_token.get_secret_value(),
+            max_new=self.settings.max_new_kernel_requests,
+        )
+        report = desk.publish(result.inventories, result.deferred, settings, extras, asking)
+        if self.settings.dry_run:
+            return report
+        for slug, manifest in report.state.manifests.items():  # with the addresses of requests
+            path = self._output / "manifests" / f"{slug}.json"
+            if path.exists():
+                manifests.save(path, manifest)
+        return report
 
     def _downloads(self, desk: Desk, result: RunResult) -> Downloads:
         """Of the models on the dashboard, where the configuration asks for it."""

@@ -132,6 +132,11 @@ class ActionSettings(BaseModel):
     offline: Flag = False
     configs: Annotated[Path | None, BeforeValidator(_optional_folder)] = None
     max_new_issues: Annotated[int, BeforeValidator(_count)] = 10
+    kernel_request_repo: Annotated[str, _matches(_REPOSITORY, "OWNER/NAME of a repository")] = (
+        "flashinfer-ai/flashinfer"
+    )
+    kernel_request_token: Annotated[SecretStr, _SECRET] = SecretStr("")
+    max_new_kernel_requests: Annotated[int, BeforeValidator(_count)] = 3
     dry_run: Flag = False
 
     @classmethod

@@ -129,6 +129,10 @@ class BotConfig(_Section):
         description="Whether kernel requests are filed (auto), wait for a tick in the dashboard"
         " (approve) or are not made (off).",
     )
+    trace_template_requests: bool = Field(
+        default=False,
+        description="Whether FlashInfer is also asked, in one issue, for missing trace templates.",
+    )
     trusted_authors: tuple[Login, ...] = Field(
         default=(),
         description="Further accounts whose issues are the bot's, such as its former one.",

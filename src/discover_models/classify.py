@@ -17,6 +17,7 @@ from discover_models.domain.kernel import (
     CallLookup,
     ClassifiedKernel,
     FiStatus,
+    Lack,
     RequiredKernel,
     SglStatus,
 )
@@ -104,6 +105,8 @@ class _FiVerdict(_Verdict):
     apis: tuple[str, ...] = ()
     """The ones that are there."""
     paths: tuple[ShapePath, ...] = ()
+    lack: Lack | None = None
+    """What is missing, where that is the verdict."""
 
 
 @dataclass(frozen=True)
@@ -236,6 +239,7 @@ def _new(
         required=kernel,
         phase1_status="new",
         fi_status=flashinfer.status,
+        fi_lack=flashinfer.lack and _for_variant(flashinfer.lack, kernel.variant),
         fi_trace_template=flashinfer.trace_template,
         sgl_status=sglang.status,
         evidence=(
@@ -264,9 +268,9 @@ def _flashinfer(
     evidence = tuple(item for lookup in (found or lookups) for item in lookup.evidence)
     if not found:
         return _not_found(spec, evidence, errors)
-    refusal = _shape(spec, values, index)
+    refusal = _unless_unread(_shape(spec, values, index), errors)
     missing = _lacks(spec, index)
-    status = "fi_missing" if missing.missing else refusal.status
+    status = "fi_missing" if missing.lack else refusal.status
     traced = _traced(spec, found, errors) if status == "fi_supported" else _Trace()
     return _FiVerdict(
         status=status,
@@ -276,7 +280,36 @@ def _flashinfer(
         tests=tuple(test for lookup in found for test in lookup.tests),
         apis=tuple(lookup.api for lookup in found),
         paths=refusal.paths,
+        lack=missing.lack or refusal.lack,
     )
+
+
+def _unless_unread(refusal: _FiVerdict, errors: Mapping[str, SourceError]) -> _FiVerdict:
+    """Undecided where an API that might take the shape could not be looked up."""
+    if refusal.status != "fi_missing" or not errors:
+        return refusal
+    reasons = tuple(f"fi_status undecided: {error}" for error in errors.values())
+    return _FiVerdict(evidence=refusal.evidence, notes=(*refusal.notes, *reasons))
+
+
+def _lack(spec: KernelSpec, part: str = "", limit: str = "") -> Lack:
+    """What to ask FlashInfer for: the kernel, or that part of it."""
+    key, title = spec.asked_as or (spec.key, spec.title)
+    return Lack(
+        request=_key(f"{key}.{part}" if part else key),
+        kernel=title,
+        limit=limit,
+        data_type=spec.data_type,
+        apis=spec.apis,
+    )
+
+
+def _for_variant(lack: Lack, variant: str) -> Lack:
+    return lack.model_copy(update={"data_type": variant}) if variant else lack
+
+
+def _key(text: str) -> str:
+    return re.sub(r"[^a-z0-9._]+", "-", text.casefold()).strip("-")
 
 
 def _without_api(spec: KernelSpec, index: FlashInfer) -> _FiVerdict:
@@ -284,7 +317,7 @@ def _without_api(spec: KernelSpec, index: FlashInfer) -> _FiVerdict:
     evidence = tuple(line for word in spec.sought for line in index.named(word))
     near = tuple(line for line in evidence if line.found)
     if not near:
-        return _FiVerdict(status="fi_missing", evidence=evidence)
+        return _FiVerdict(status="fi_missing", evidence=evidence, lack=_lack(spec))
     names = ", ".join(line.looked_for for line in near)
     return _FiVerdict(
         evidence=near,
@@ -319,7 +352,7 @@ def _not_found(
     if errors:
         reasons = tuple(f"fi_status undecided: {error}" for error in errors.values())
         return _FiVerdict(evidence=evidence, notes=reasons)
-    return _FiVerdict(status="fi_missing", evidence=evidence)
+    return _FiVerdict(status="fi_missing", evidence=evidence, lack=_lack(spec))
 
 
 def _trace_undecided(error: SourceError) -> str:
@@ -350,25 +383,27 @@ def _lookup(spec: KernelSpec, api: str, index: FlashInfer) -> ApiLookup:
 
 
 @dataclass(frozen=True)
-class _Lack(_Verdict):
-    missing: bool = False
+class _Part(_Verdict):
+    lack: Lack | None = None
 
 
-def _lacks(spec: KernelSpec, index: FlashInfer) -> _Lack:
+def _lacks(spec: KernelSpec, index: FlashInfer) -> _Part:
     """What the API needs besides itself, for example a routing method, and is not there."""
     evidence: list[Evidence] = []
     notes: list[str] = []
-    missing = False
-    for name in spec.requires:
-        cited = index.member(name)
+    lack: Lack | None = None
+    for member in spec.requires:
+        cited = index.member(member)
         if cited is None:
-            notes.append(f"not checked: {name.rpartition('.')[0]} is not there")
+            notes.append(f"not checked: {member.rpartition('.')[0]} is not there")
             continue
         evidence.append(cited)
         if not cited.found:
-            notes.append(f"this FlashInfer has no {name}")
-            missing = True
-    return _Lack(evidence=tuple(evidence), notes=tuple(notes), missing=missing)
+            notes.append(f"this FlashInfer has no {member}")
+            name = member.rpartition(".")[2]
+            request = _key(f"{spec.op_type}.{name}")
+            lack = _lack(spec, limit=name).model_copy(update={"request": request})
+    return _Part(evidence=tuple(evidence), notes=tuple(notes), lack=lack)
 
 
 def _shape(spec: KernelSpec, values: Mapping[str, int], index: FlashInfer) -> _FiVerdict:
@@ -376,6 +411,7 @@ def _shape(spec: KernelSpec, values: Mapping[str, int], index: FlashInfer) -> _F
     takes: list[str] = []
     unchecked: list[str] = []
     refused: list[str] = []
+    limits: set[str] = set()
     evidence: list[Evidence] = []
     paths: list[ShapePath] = []
     for path in spec.paths:
@@ -384,6 +420,7 @@ def _shape(spec: KernelSpec, values: Mapping[str, int], index: FlashInfer) -> _F
         paths.append(_shape_path(path, outcome, index))
         if outcome.refused:
             refused.append(f"{path.name} refuses {'; '.join(outcome.refused)}")
+            limits |= outcome.limits
         elif outcome.unchecked:
             unchecked.append(f"{path.name} not checked: {outcome.unchecked}")
         else:
@@ -399,14 +436,17 @@ def _shape(spec: KernelSpec, values: Mapping[str, int], index: FlashInfer) -> _F
         reason = "fi_status undecided: some paths refuse the shape and the rest is not checked"
         notes = (reason, *refused, *unchecked)
         return _FiVerdict(evidence=tuple(evidence), notes=notes, paths=seen)
+    lack = _lack(spec, "-and-".join(sorted(limits)), limit=" and ".join(sorted(limits)))
     return _FiVerdict(
-        status="fi_missing", evidence=tuple(evidence), notes=tuple(refused), paths=seen
+        status="fi_missing", evidence=tuple(evidence), notes=tuple(refused), paths=seen, lack=lack
     )
 
 
 @dataclass(frozen=True)
 class _PathOutcome:
     refused: tuple[str, ...]
+    limits: frozenset[str]
+    """What the refusals are about: ``head size``."""
     unchecked: str
     evidence: tuple[Evidence, ...]
 
@@ -426,6 +466,7 @@ def _shape_path(path: CodePath, outcome: _PathOutcome, index: FlashInfer) -> Sha
 
 def _path(path: CodePath, values: Mapping[str, int], index: FlashInfer) -> _PathOutcome:
     refused: list[str] = []
+    limits: set[str] = set()
     evidence: list[Evidence] = []
     unchecked = "" if path.checked else "compiled or outside the checked sources"
     for limit in path.limits:
@@ -436,10 +477,11 @@ def _path(path: CodePath, values: Mapping[str, int], index: FlashInfer) -> _Path
         value = limit.measure(values)
         if not _accepts(limit, value, index):
             refused.append(f"{limit.what} {value}")
+            limits.add(limit.what.partition(" (")[0])
             evidence.append(cited)
         elif limit.doubtful is not None and limit.doubtful(value):
             unchecked = f"nothing refuses {limit.what} {value}, but nothing shows that it works"
-    return _PathOutcome(tuple(refused), unchecked, tuple(evidence))
+    return _PathOutcome(tuple(refused), frozenset(limits), unchecked, tuple(evidence))
 
 
 def _accepts(limit: Limit, value: int, index: FlashInfer) -> bool:

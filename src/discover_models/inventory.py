@@ -11,6 +11,7 @@ from discover_models.domain.architecture import (
     MlaAttention,
     OtherMixer,
 )
+from discover_models.domain.evidence import Evidence
 from discover_models.domain.kernel import ClassifiedKernel, Inventory, Parallelism
 from discover_models.domain.model_name import plain_slugs
 from discover_models.errors import SourceError
@@ -42,6 +43,7 @@ def build_inventory(
     sources: Sources,
     repo_shas: Mapping[str, str],
     notes: Iterable[str] = (),
+    implementation: Evidence | None = None,
 ) -> Inventory:
     """What the model needs and where each definition stands.
 
@@ -72,6 +74,7 @@ def build_inventory(
             for name, source in (("flashinfer", sources.flashinfer), ("sglang", sources.sglang))
             if isinstance(source, SourceError)
         },
+        implementation=implementation,
     )
 
 

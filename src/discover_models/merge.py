@@ -43,7 +43,7 @@ _Model = TypeVar("_Model", bound=Open)
 _PROOF = ("evidence", "tests", "call_site")
 _VERSIONS = ("checkout", "pinned")
 """They move with every release, whatever the kernel does."""
-_VERDICTS = ("fi_status", "fi_trace_template", "sgl_status", "tests", "depth")
+_VERDICTS = ("fi_status", "fi_lack", "fi_trace_template", "sgl_status", "tests", "depth")
 _DATASET_FIELDS = ("phase1_status", "dataset_name", "dataset_workloads", *_VERDICTS)
 _OUR_VALUES: dict[str, type] = {"axes": int, "formulas": str}
 """What we write into fields that are maps; anything else in them is foreign."""
@@ -187,6 +187,7 @@ def _as_far_as_read(new: Manifest, old: Manifest, unread: frozenset[str]) -> Man
     seen = _with(seen, repo_shas=_with(new.repo_shas, **shas))
     unmapped = _paired((*new.unmapped, *old.unmapped))
     seen = _with(seen, unmapped=unmapped) if unmapped else seen
+    seen = _taken(seen, old, ("implementation",)) if "sglang" in unread else seen
     return _taken(seen, old, ("parallelism",)) if "sgl-cookbook" in unread else seen
 
 
@@ -323,6 +324,8 @@ def _fact(name: str, field: Any, notes: bool) -> Any:
         return None
     if name == "repo_shas":
         return field.foreign()
+    if name == "implementation":
+        return field.foreign() if field is not None else None
     if name in _PROOF:
         return [e.foreign() for e in field if e.foreign()]
     if name == "notes":

@@ -5,6 +5,7 @@ from pathlib import Path
 from discover_models.discovery import kernel_keys
 from discover_models.domain.architecture import Architecture, Moe
 from discover_models.domain.candidate import ModelKernels
+from discover_models.domain.evidence import Evidence
 from discover_models.domain.kernel import Deferred, Inventory, Parallelism
 from discover_models.errors import ConfigError, SourceError
 from discover_models.inventory import DEFAULT_PARALLELISM, build_inventory
@@ -136,7 +137,14 @@ def inventory_of(
         sources=world.sources,
         repo_shas=world.repo_shas,
         notes=notes,
+        implementation=_implementation(file, world),
     )
+
+
+def _implementation(file: ConfigFile, world: World) -> Evidence | None:
+    if isinstance(world.models, SourceError) or file.config is None:
+        return None
+    return world.models.defined(file.config)
 
 
 def _parallelism(

@@ -14,7 +14,8 @@ from discover_models.domain.manifest import Manifest
 from discover_models.errors import UsageError
 from discover_models.manifest_folder import read_manifests
 from discover_models.publish.github import PUBLIC_API, DryRun, GitHubIssues
-from discover_models.publish.issues import Backend, PublishError
+from discover_models.publish.issues import Backend, PublishError, RefusedError
+from discover_models.publish.requesting import RequestPlace
 from discover_models.publish.run import Extras, PublishReport, PublishSettings, publish
 from discover_models.publish.state import StateBranch
 from discover_models.publish.state_value import (
@@ -48,6 +49,20 @@ class Place:
 
     def now(self) -> datetime:
         return datetime.fromtimestamp(self.timing.clock(), UTC)
+
+
+@dataclass(frozen=True)
+class Asking:
+    """Where FlashInfer is asked for what it lacks."""
+
+    repository: str
+    """OWNER/NAME."""
+    token: str = ""
+    """Empty: nothing is filed there."""
+    max_new: int = 3
+
+    def __repr__(self) -> str:
+        return f"Asking({self.repository!r})"  # without the token
 
 
 @dataclass
@@ -89,11 +104,12 @@ class Desk:
         )
         self._store: StateStore = DryStore(branch) if place.dry_run else branch
         self._state: PublishState | None = None
+        self._others: list[GitHubIssues] = []
 
     @property
     def requests(self) -> int:
         """Requests sent to GitHub's API so far."""
-        return self._github.requests
+        return self._github.requests + sum(other.requests for other in self._others)
 
     @property
     def state(self) -> PublishState:
@@ -132,6 +148,7 @@ class Desk:
         deferred: Sequence[Deferred],
         settings: PublishSettings,
         extras: Extras,
+        asking: Asking | None = None,
     ) -> PublishReport:
         """Bring issues and state in line; with `dry_run` only work out what that takes.
 
@@ -142,7 +159,35 @@ class Desk:
         if self.place.dry_run:
             backend = DryRun(self._github, settings.bot_login, self.place.now)
         now = self.place.now()
-        return publish(inventories, deferred, settings, backend, self._store, now, extras)
+        place = self._place(asking, settings) if asking is not None else None
+        return publish(inventories, deferred, settings, backend, self._store, now, extras, place)
+
+    def _place(self, asking: Asking, settings: PublishSettings) -> RequestPlace:
+        """Where FlashInfer is asked; without a token for it, it is read with the own one."""
+        config = self.config
+        github = GitHubIssues(
+            asking.repository,
+            asking.token or self.place.token,
+            self.place.timing,
+            api_url=self.place.api_url,
+        )
+        self._others.append(github)
+        off = config.kernel_requests == "off"
+        login = "" if off or not asking.token else _login(github)
+        backend: Backend = github
+        if self.place.dry_run:
+            backend = DryRun(github, login or settings.bot_login, self.place.now)
+        return RequestPlace(
+            backend=backend,
+            repository=asking.repository,
+            can_file=bool(asking.token),
+            authors=frozenset(filter(None, (login, settings.bot_login, *settings.trusted_authors))),
+            mode=config.kernel_requests,
+            trace=config.trace_template_requests,
+            known=config.known_requests,
+            max_new=asking.max_new,
+            server_url=self.place.server_url,
+        )
 
     def bring(self, brought: Iterable[Manifest]) -> None:
         """Unite manifests that others wrote with the state, before it is published.
@@ -165,7 +210,16 @@ class Desk:
             raise PublishError(f"The state branch can't be written: {saved.reason}")
 
     def close(self) -> None:
-        self._github.close()
+        for github in (self._github, *self._others):
+            github.close()
+
+
+def _login(github: GitHubIssues) -> str:
+    """Whose token it is; empty where that can't be said, which the first use of it explains."""
+    try:
+        return github.login()
+    except (PublishError, RefusedError):
+        return ""
 
 
 def settled(inventories: Sequence[Inventory], state: PublishState) -> tuple[Inventory, ...]:

@@ -14,6 +14,7 @@ from pydantic import Field
 from discover_models.domain.candidate import Discovery
 from discover_models.domain.frozen import Frozen
 from discover_models.domain.kernel import Deferred, Inventory
+from discover_models.publish.requests import URL_FIELDS
 from discover_models.publish.run import PublishReport
 from discover_models.render.groups import groups
 from discover_models.render.links import public_origin
@@ -140,7 +141,7 @@ def plan_of(report: PublishReport | None) -> tuple[Planned, ...]:
             key=o.change.key,
             action=o.change.action,
             reason=o.change.reason,
-            number=o.number,
+            number=o.number if o.change.kind not in URL_FIELDS else None,
             error=o.error,
         )
         for o in (report.outcomes if report is not None else ())

@@ -16,6 +16,8 @@ from urllib.parse import parse_qs, urlsplit
 
 import jsonschema_rs
 
+GRAPHQL = "/graphql"
+"""Another API, which the description is not of."""
 UNDESCRIBED = frozenset({304, 401, 403, 404, 410, 422, 429, *range(500, 600)})
 """Statuses that GitHub sends everywhere but describes only in some places."""
 MISSING_IN_EMULATOR = {"repos/get": ("network_count", "subscribers_count")}
@@ -30,6 +32,8 @@ def problems(
 ) -> list[str]:
     """What is wrong with one exchange, in words; `url` is the full one."""
     parts = urlsplit(url)
+    if parts.path == GRAPHQL:
+        return []
     operation = _operation(method.lower(), parts.path)
     where = f"{method} {parts.path}"
     if operation is None:

@@ -12,8 +12,8 @@
 //
 // Added: 401 for unknown tokens, ETag and 304, limits of titles and bodies, bot accounts, pull
 // requests in the list of issues and as issues, the reason `duplicate`, no `closed_by` in lists,
-// issues that were deleted, the files of a pull request (all, over pages) and their number, pull
-// requests of forks, a log and a queue of faults.
+// issues that were deleted, who edited a body (GraphQL), who may write where, the files of a pull
+// request (all, over pages) and their number, pull requests of forks, a log and a queue of faults.
 import http from 'node:http';
 import { createHash } from 'node:crypto';
 import { syncBuiltinESMExports } from 'node:module';
@@ -21,7 +21,18 @@ import { createInterface } from 'node:readline';
 import { pathToFileURL } from 'node:url';
 import path from 'node:path';
 
-const LOGINS = ['github-actions[bot]', 'other-app[bot]', 'maintainer', 'stranger', 'octo'];
+const LOGINS = [
+  'github-actions[bot]', 'other-app[bot]', 'maintainer', 'stranger', 'requester', 'octo',
+];
+// Who may write in a repository, by a pattern of its name: `kernels` belongs to other people, and
+// an app's token is good for the repositories alone in which it is installed.
+const WRITERS = (repository) =>
+  repository.endsWith('/kernels')
+    ? ['octo']
+    : ['octo', 'maintainer', 'github-actions[bot]', 'other-app[bot]'];
+const INSTALLED = (login, repository) =>
+  !login.endsWith('[bot]') || WRITERS(repository).includes(login);
+const PERMISSION = /^\/repos\/([^/]+\/[^/]+)\/collaborators\/([^/]+)\/permission$/;
 const ALIASES = 400; // the emulator blocks a token after 5000 calls and never forgets the count
 const CALLS_PER_ALIAS = 4000;
 const ISSUES = /^\/repos\/([^/]+\/[^/]+)\/issues$/;
@@ -33,6 +44,7 @@ let faults = [];
 let log = [];
 let duplicates = new Set();
 let deleted = new Set();
+let edits = {};
 let forks = new Map();
 let calls = 0;
 let listener;
@@ -58,7 +70,7 @@ const gh = await createEmulator({
     tokens,
     github: {
       users: LOGINS.map((login) => ({ login })),
-      repos: ['bench', 'other'].map((name) => ({ owner: 'octo', name })),
+      repos: ['bench', 'other', 'kernels'].map((name) => ({ owner: 'octo', name })),
     },
   },
 });
@@ -67,7 +79,8 @@ console.log(JSON.stringify({ url: gh.url }));
 const operations = {
   reset() {
     gh.reset();
-    [faults, log, duplicates, deleted, forks] = [[], [], new Set(), new Set(), new Map()];
+    [faults, log, duplicates, deleted] = [[], [], new Set(), new Set()];
+    [edits, forks] = [{}, new Map()];
     return {};
   },
   faults(request) {
@@ -132,7 +145,15 @@ async function act(request, body, login) {
   if (deleted.has(url.pathname)) return json(410, { message: 'This issue was deleted' });
   const refused = tooLong(request.method, url.pathname, body);
   if (refused) return refused;
+  if (url.pathname === '/graphql') return bodyEdits(JSON.parse(body));
+  if (url.pathname === '/user' && login.endsWith('[bot]')) {
+    return json(403, { message: 'Resource not accessible by integration' });
+  }
+  const asked = PERMISSION.exec(url.pathname);
+  if (asked) return permission(asked[1], decodeURIComponent(asked[2]));
   const ask = (method, target, text) => call(method, target, text, login);
+  const forbidden = await notAllowed(request.method, url.pathname, login, ask);
+  if (forbidden) return forbidden;
   let answer;
   if (request.method === 'GET' && ISSUES.test(url.pathname)) answer = await list(url, ask);
   else answer = await ask(request.method, request.url, body);
@@ -143,7 +164,10 @@ async function act(request, body, login) {
     answer = await ask('GET', `/repos/${issue[1]}/pulls/${issue[2]}`);
     if (answer.status === 200) answer = json(200, pullAsIssue(JSON.parse(answer.text)));
   }
-  if (issue && request.method === 'PATCH' && answer.status === 200) noteReason(url.pathname, body);
+  if (issue && request.method === 'PATCH' && answer.status === 200) {
+    noteReason(url.pathname, body);
+    noteEdit(url.pathname, body, login);
+  }
   return finish(answer);
 }
 
@@ -159,6 +183,40 @@ function finish(answer) {
     }
   }
   return { ...answer, text: JSON.stringify(value) };
+}
+
+function noteEdit(pathname, text, login) {
+  if (JSON.parse(text).body === undefined) return;
+  const __typename = login.endsWith('[bot]') ? 'Bot' : 'User';
+  const editedAt = new Date().toISOString().replace(/\.\d+Z$/, 'Z');
+  (edits[pathname] ??= []).unshift({ editedAt, editor: { __typename, login } });
+}
+
+// The one GraphQL query that the bot asks.
+function bodyEdits({ query, variables: { owner, name, number } }) {
+  if (!query.includes('userContentEdits')) {
+    return json(200, { data: null, errors: [{ message: 'Not known here' }] });
+  }
+  const nodes = edits[`/repos/${owner}/${name}/issues/${number}`] ?? [];
+  const pageInfo = { hasNextPage: false, endCursor: null };
+  return json(200, { data: { repository: { issue: { userContentEdits: { nodes, pageInfo } } } } });
+}
+
+function permission(repository, login) {
+  const role = WRITERS(repository).includes(login) ? 'write' : 'read';
+  return json(200, { permission: role, role_name: role, user: null });
+}
+
+async function notAllowed(method, pathname, login, ask) {
+  const at = ISSUES.exec(pathname) ?? ISSUE.exec(pathname) ?? /^\/repos\/([^/]+\/[^/]+)\//.exec(pathname);
+  if (!['POST', 'PATCH', 'PUT', 'DELETE'].includes(method) || !at) return null;
+  if (!INSTALLED(login, at[1])) {
+    return json(403, { message: 'Resource not accessible by integration' });
+  }
+  if (method !== 'PATCH' || !ISSUE.test(pathname) || WRITERS(at[1]).includes(login)) return null;
+  const issue = await ask('GET', pathname);
+  if (issue.status !== 200 || JSON.parse(issue.text).user.login === login) return null;
+  return json(403, { message: 'Must have admin rights to Repository.' });
 }
 
 function noteReason(pathname, body) {

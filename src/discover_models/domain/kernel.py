@@ -86,6 +86,20 @@ SglStatus = Literal["sgl_integrated", "sgl_missing", "n/a"]
 Phase1Status = Literal["existing", "new"]
 
 
+class Lack(Frozen):
+    """What FlashInfer lacks where a definition is `fi_missing`: what a request asks for."""
+
+    request: str
+    """Stable key: equal for definitions that one piece of work in FlashInfer would bring."""
+    kernel: str
+    """For people: what the kernel is."""
+    limit: str = ""
+    """For people: what alone is missing of a kernel that is there, ``head size``; else empty."""
+    data_type: str = ""
+    apis: tuple[str, ...] = ()
+    """Public names that were looked for."""
+
+
 class ClassifiedKernel(Frozen):
     """A required kernel with its verdicts.
 
@@ -100,6 +114,8 @@ class ClassifiedKernel(Frozen):
     workloads: bool | None = None
     """Whether the dataset has workloads for it; None for new ones."""
     fi_status: FiStatus | None = None
+    fi_lack: Lack | None = None
+    """Set exactly where `fi_status` is ``fi_missing``."""
     fi_trace_template: bool | None = None
     sgl_status: SglStatus | None = None
     evidence: tuple[Evidence, ...] = ()
@@ -130,6 +146,8 @@ class Inventory(Frozen):
     notes: tuple[str, ...] = ()
     source_errors: dict[str, str] = Field(default_factory=dict)
     """What could not be read, by source name."""
+    implementation: Evidence | None = None
+    """Where SGLang defines the model's class."""
 
 
 class Deferred(Frozen):

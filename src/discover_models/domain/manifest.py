@@ -98,6 +98,16 @@ class ManifestUnmapped(Open):
     evidence: tuple[ManifestEvidence, ...] = ()
 
 
+class ManifestLack(Open):
+    """What FlashInfer lacks; definitions with the same `request` are asked for in one issue."""
+
+    request: str
+    kernel: str = ""
+    limit: str = Field(default="", description="what alone is missing of a kernel that is there")
+    data_type: str = ""
+    apis: tuple[str, ...] = Field(default=(), description="public names that were looked for")
+
+
 class ManifestPath(Open):
     """One of FlashInfer's code paths at the definition's sharded shape."""
 
@@ -194,6 +204,7 @@ class ManifestKernel(Open):
     phase1_status: Phase1Status
     fi_status: FiStatus | None = Field(default=None, description="new only, where decided")
     sgl_status: SglStatus | None = Field(default=None, description="new only, where decided")
+    fi_lack: ManifestLack | None = Field(default=None, description="fi_missing only")
     fi_trace_template: StrictBool | None = Field(
         default=None, description="fi_supported only, where decided"
     )
@@ -237,6 +248,9 @@ class Manifest(Open):
         " quantisation; never recomputed",
     )
     variants: tuple[Variant, ...] = ()
+    implementation: ManifestEvidence | None = Field(
+        default=None, description="where SGLang defines the model's class"
+    )
 
 
 SHORT_ID = 12
@@ -262,6 +276,7 @@ def from_inventory(inventory: Inventory, today: date) -> Manifest:
             unmapped=tuple(_unmapped(u) for u in inventory.unmapped),
             group=inventory.group,
             variants=tuple(Variant(hf_repo_id=repo_id) for repo_id in inventory.variants),
+            implementation=next(iter(_evidence(filter(None, [inventory.implementation]))), None),
         ),
     )
 
@@ -318,6 +333,8 @@ def _verdicts(kernel: ClassifiedKernel) -> dict[str, Any]:
     if kernel.phase1_status == "existing":
         return {}
     statuses: dict[str, Any] = {"fi_status": kernel.fi_status, "sgl_status": kernel.sgl_status}
+    if kernel.fi_lack is not None:
+        statuses["fi_lack"] = ManifestLack(**_filled(**kernel.fi_lack.model_dump()))
     if kernel.fi_status == "fi_supported":
         statuses["fi_trace_template"] = kernel.fi_trace_template
     return statuses

@@ -104,6 +104,11 @@ class KernelSpec:
     """The argument of the API that makes it this kernel: one without it is another kernel."""
     omits: str = ""
     """The argument of the API that would make it another kernel."""
+    asked_as: tuple[str, str] | None = None
+    """Key and title of the request to FlashInfer where one piece of work would bring several
+    kernels; None: `key` and `title`."""
+    data_type: str = "bf16"
+    """For people: what the kernel computes with, where the need names no variant."""
     always_supported: bool = False
     """The reference implementation is PyTorch itself."""
 

@@ -19,6 +19,7 @@ TOPK_INDEXER = KernelSpec(
     key="dsa_topk_indexer",
     op_type="dsa_paged",
     title="DSA indexer: FP8 scores and top-k token selection",
+    data_type="fp8",
     apis=("flashinfer.dsa_indexer.dsa_indexer_topk",),
 )
 SPARSE_ATTENTION = KernelSpec(

@@ -16,6 +16,7 @@ from discover_models.ops.base import (
     split,
 )
 
+_ASKED_AS = ("gdn", "gated delta rule, K-last state")
 _QKV = {
     "q": ("num_q_heads", "head_size"),
     "k": ("num_k_heads", "head_size"),
@@ -74,6 +75,7 @@ PREFILL = KernelSpec(
     key="gdn_prefill",
     op_type="gdn",
     title="gated delta rule, K-last state (prefill)",
+    asked_as=_ASKED_AS,
     apis=("flashinfer.gdn_prefill.chunk_gated_delta_rule",),
     paths=(
         CodePath(
@@ -99,6 +101,7 @@ DECODE = KernelSpec(
     key="gdn_decode",
     op_type="gdn",
     title="gated delta rule, K-last state (decode)",
+    asked_as=_ASKED_AS,
     apis=("flashinfer.gdn_decode.gated_delta_rule_decode_pretranspose",),
     paths=(CodePath("decode", (_AT_LEAST_128,)),),
     dumps=(
@@ -115,6 +118,7 @@ MTP = KernelSpec(
     key="gdn_mtp",
     op_type="gdn",
     title="gated delta rule, K-last state (multi-token prediction)",
+    asked_as=_ASKED_AS,
     apis=("flashinfer.gdn_decode.gated_delta_rule_mtp",),
     paths=(CodePath("multi-token decode", (_AT_LEAST_128,)),),
     dumps=(

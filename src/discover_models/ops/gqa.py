@@ -25,6 +25,7 @@ def _halves(lanes: int) -> bool:
     return lanes > 0 and lanes & (lanes - 1) == 0
 
 
+_ASKED_AS = ("gqa", "grouped-query attention")
 _CACHE = ("num_pages", "page_size", "num_kv_heads", "head_dim")
 _FA2_HEAD_DIM = Limit(
     what="head dimension",
@@ -73,6 +74,7 @@ PAGED_DECODE = KernelSpec(
     key="gqa_paged_decode",
     op_type="gqa_paged",
     title="grouped-query attention over a paged KV cache (decode)",
+    asked_as=_ASKED_AS,
     apis=(
         "flashinfer.decode.BatchDecodeWithPagedKVCacheWrapper",
         "flashinfer.decode.trtllm_batch_decode_with_kv_cache",
@@ -88,6 +90,7 @@ PAGED_PREFILL = KernelSpec(
     key="gqa_paged_prefill_causal",
     op_type="gqa_paged",
     title="grouped-query attention over a paged KV cache (causal prefill)",
+    asked_as=_ASKED_AS,
     apis=(
         "flashinfer.prefill.BatchPrefillWithPagedKVCacheWrapper",
         "flashinfer.prefill.trtllm_batch_context_with_kv_cache",
@@ -113,6 +116,7 @@ RAGGED_PREFILL = KernelSpec(
     key="gqa_ragged_prefill_causal",
     op_type="gqa_ragged",
     title="grouped-query attention over ragged K and V (causal prefill)",
+    asked_as=_ASKED_AS,
     apis=("flashinfer.prefill.BatchPrefillWithRaggedKVCacheWrapper",),
     paths=(CodePath(name="FA2 prefill", limits=(_FA2_HEAD_DIM,)), _TRTLLM_GEN),
     dumps=(

@@ -17,6 +17,7 @@ from discover_models.ops.base import (
     split,
 )
 
+_ASKED_AS = ("mla", "multi-head latent attention")
 _FA2_LATENT = CodePath(
     name="FA2 MLA",
     limits=(
@@ -51,6 +52,7 @@ PAGED_DECODE = KernelSpec(
     key="mla_paged_decode",
     op_type="mla_paged",
     title="multi-head latent attention over a paged latent cache (decode)",
+    asked_as=_ASKED_AS,
     apis=(
         "flashinfer.mla.BatchMLAPagedAttentionWrapper",
         "flashinfer.decode.trtllm_batch_decode_with_kv_cache_mla",
@@ -71,6 +73,7 @@ PAGED_PREFILL = KernelSpec(
     key="mla_paged_prefill_causal",
     op_type="mla_paged",
     title="multi-head latent attention over a paged latent cache (causal prefill)",
+    asked_as=_ASKED_AS,
     apis=("flashinfer.mla.BatchMLAPagedAttentionWrapper",),
     paths=(_FA2_LATENT,),
 )
@@ -78,6 +81,7 @@ RAGGED_PREFILL = KernelSpec(
     key="mla_ragged_prefill_causal",
     op_type="mla_ragged",
     title="multi-head latent attention over ragged K and V (causal prefill)",
+    asked_as=_ASKED_AS,
     apis=(
         "flashinfer.prefill.BatchPrefillWithRaggedKVCacheWrapper",
         "flashinfer.prefill.trtllm_ragged_attention_deepseek",

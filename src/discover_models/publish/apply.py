@@ -107,6 +107,10 @@ def _make(change: Change, backend: Backend, policy: Policy, now: datetime) -> Ou
         if fresh is not None and decide(item, fresh, policy, now).action == "close":
             facts = _occasion(item, fresh)
             _comment(item.id, fresh, item.finished, facts, backend, policy, now)
+    if item.announcement:
+        fresh = backend.issue(change.number)
+        if fresh is not None and decide(item, fresh, policy, now).writes:
+            _comment(item.id, fresh, item.announcement, {}, backend, policy, now, "announcement")
     return _edit(change, change.number, item, backend, policy, now)
 
 
@@ -172,11 +176,12 @@ def _comment(
     backend: Backend,
     policy: Policy,
     now: datetime,
+    kind: str = "closing",
 ) -> None:
-    """Say why an issue is closed, once; in a locked one nobody wants to read more."""
+    """Say something once, such as why an issue is closed; nobody reads more in a locked one."""
     if issue.locked:
         return
-    marker = Marker(kind="closing", key=".".join(key))
+    marker = Marker(kind=kind, key=".".join(key))
 
     def said(comment: FoundComment) -> bool:
         section = markers.parse(comment.body)

@@ -17,10 +17,11 @@ from urllib.parse import quote
 
 import requests
 from github import Auth, Github, GithubException
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
 from discover_models.publish.issues import (
     Backend,
+    BodyEdit,
     Edit,
     FoundComment,
     FoundIssue,
@@ -82,11 +83,49 @@ class _Repository(BaseModel):
     has_issues: bool = True
 
 
+class _Permission(BaseModel):
+    permission: str
+
+
+class _Editor(BaseModel):
+    kind: str = Field(alias="__typename")
+    login: str
+
+
+class _BodyEdit(BaseModel):
+    edited_at: datetime = Field(alias="editedAt")
+    editor: _Editor | None = None
+
+
+class _More(BaseModel):
+    has_next: bool = Field(alias="hasNextPage")
+    end: str | None = Field(alias="endCursor", default=None)
+
+
+class _BodyEdits(BaseModel):
+    """A page of the edits of a body; an issue that was never edited has none."""
+
+    nodes: tuple[_BodyEdit, ...] = ()
+    more: _More = Field(alias="pageInfo")
+
+
 class _Content(BaseModel):
     content: str
     encoding: Literal["base64"]
 
 
+_EDITS_QUERY = """
+query($owner: String!, $name: String!, $number: Int!, $after: String) {
+  repository(owner: $owner, name: $name) {
+    issue(number: $number) {
+      userContentEdits(first: 100, after: $after) {
+        nodes { editedAt editor { __typename login } }
+        pageInfo { hasNextPage endCursor }
+      }
+    }
+  }
+}
+"""
 _ISSUES = TypeAdapter(tuple[_Issue, ...])
 _COMMENTS = TypeAdapter(tuple[_Comment, ...])
 
@@ -120,11 +159,67 @@ class GitHubIssues:
         self._github.close()
 
     def issues(self) -> tuple[FoundIssue, ...]:
+        return tuple(i for i in self.everything() if not i.is_pull)
+
+    def everything(self) -> tuple[FoundIssue, ...]:
         found: list[_Issue] = []
         query = {"state": "all", "sort": "created", "direction": "asc"}
         for page in self._pages("/issues", query):
             found += checked(_ISSUES.validate_python, page)
-        return tuple(_found(i) for i in found if i.pull_request is None)
+        return tuple(map(_found, found))
+
+    def login(self) -> str:
+        """The account that the token is of; empty for an app's token, which has none."""
+
+        def read() -> str:
+            try:
+                _, data = self._send("GET", "/user")
+            except RefusedWithStatusError as refused:
+                if refused.status in (403, 404):
+                    return ""
+                raise
+            return checked(_User.model_validate, data).login
+
+        return self._patience.until_done("asking whose token it is", read)
+
+    def may_write(self, login: str) -> bool:
+        def read() -> bool:
+            path = f"{self._base()}/collaborators/{quote(login)}/permission"
+            try:
+                _, data = self._send("GET", path)
+            except RefusedWithStatusError as refused:
+                if refused.status == 404:
+                    return False
+                raise
+            return checked(_Permission.model_validate, data).permission in ("admin", "write")
+
+        return self._patience.until_done("reading an account's permission", read)
+
+    def edits(self, number: int) -> tuple[BodyEdit, ...]:
+        found: list[_BodyEdit] = []
+        after: str | None = None
+        while True:
+            page = self._edits_page(number, after)
+            found += page.nodes
+            if not page.more.has_next:
+                return tuple(map(_edit, found))
+            after = page.more.end
+
+    def _edits_page(self, number: int, after: str | None) -> _BodyEdits:
+        """GitHub's REST API has no record of edits, its GraphQL API has."""
+        owner, _, name = self._base().removeprefix("/repos/").partition("/")
+        variables = {"owner": owner, "name": name, "number": number, "after": after}
+
+        def read() -> _BodyEdits:
+            query = {"query": _EDITS_QUERY, "variables": variables}
+            _, data = self._send("POST", self._github.requester.graphql_url, payload=query)
+            try:
+                found: Any = data["data"]["repository"]["issue"]["userContentEdits"]
+            except (KeyError, TypeError):
+                raise RefusedError(f"GitHub does not say who edited issue #{number}") from None
+            return checked(_BodyEdits.model_validate, found)
+
+        return self._patience.until_done("reading who edited an issue", read)
 
     def issue(self, number: int) -> FoundIssue | None:
         def read() -> tuple[FoundIssue | None]:
@@ -250,7 +345,7 @@ class GitHubIssues:
         payload: Mapping[str, Any] | None = None,
     ) -> tuple[dict[str, str], Any]:
         """One request and its answer, decoded but not checked."""
-        if verb != "GET":
+        if verb != "GET" and path.startswith("/"):
             self._patience.pace()
         self.requests += 1
         # An error's own text may hold headers or addresses, so none is passed on or chained.
@@ -286,6 +381,15 @@ class RefusedWithStatusError(RefusedError):
         self.status = status
 
 
+def _edit(edit: _BodyEdit) -> BodyEdit:
+    editor = edit.editor
+    return BodyEdit(
+        editor=editor.login if editor else "",
+        person=editor is not None and editor.kind == "User",
+        at=edit.edited_at.astimezone(UTC),
+    )
+
+
 @dataclass
 class DryRun:
     """A backend that reads from another one and keeps what is written to itself."""
@@ -297,14 +401,23 @@ class DryRun:
     _comments: dict[int, list[FoundComment]] = field(default_factory=dict[int, list[FoundComment]])
 
     def issues(self) -> tuple[FoundIssue, ...]:
-        merged = {i.number: i for i in self.real.issues()} | self._issues
+        return tuple(i for i in self.everything() if not i.is_pull)
+
+    def everything(self) -> tuple[FoundIssue, ...]:
+        merged = {i.number: i for i in self.real.everything()} | self._issues
         return tuple(merged[number] for number in sorted(merged))
+
+    def edits(self, number: int) -> tuple[BodyEdit, ...]:
+        return self.real.edits(number)
+
+    def may_write(self, login: str) -> bool:
+        return self.real.may_write(login)
 
     def issue(self, number: int) -> FoundIssue | None:
         return self._issues.get(number) or self.real.issue(number)
 
     def create(self, new: NewIssue, recognise: Recognise) -> FoundIssue:
-        existing = self.issues()
+        existing = self.everything()
         for issue in reversed(existing):
             if recognise(issue):
                 return issue
@@ -361,6 +474,7 @@ def _found(issue: _Issue) -> FoundIssue:
         labels=tuple(name for name in labels if name),
         locked=issue.locked,
         created_at=issue.created_at.astimezone(UTC),
+        is_pull=issue.pull_request is not None,
     )
 
 

@@ -26,7 +26,7 @@ class RefusedError(DiscoverError):
 
 
 class FoundIssue(Frozen):
-    """An issue as it stands on GitHub; pull requests are none."""
+    """An issue as it stands on GitHub."""
 
     number: int
     author: str
@@ -41,6 +41,8 @@ class FoundIssue(Frozen):
     locked: bool = False
     created_at: datetime
     """UTC."""
+    is_pull: bool = False
+    """Whether it is a pull request, which only `Backend.everything` gives."""
 
 
 class FoundComment(Frozen):
@@ -48,6 +50,17 @@ class FoundComment(Frozen):
 
     author: str
     body: str
+
+
+class BodyEdit(Frozen):
+    """One edit of an issue's body."""
+
+    editor: str
+    """Login; empty when the account is gone."""
+    person: bool
+    """Whether it is a person's account and no app's."""
+    at: datetime
+    """UTC."""
 
 
 class NewIssue(Frozen):
@@ -81,6 +94,18 @@ class Backend(Protocol):
 
     def issues(self) -> tuple[FoundIssue, ...]:
         """All issues of all states, oldest first; `closed_by` may be missing."""
+        ...
+
+    def everything(self) -> tuple[FoundIssue, ...]:
+        """All issues and pull requests of all states, oldest first."""
+        ...
+
+    def edits(self, number: int) -> tuple[BodyEdit, ...]:
+        """Who edited an issue's body and when, in any order."""
+        ...
+
+    def may_write(self, login: str) -> bool:
+        """Whether an account has write access to the repository."""
         ...
 
     def issue(self, number: int) -> FoundIssue | None:

@@ -26,7 +26,9 @@ from discover_models.domain.frozen import Frozen
 FORMAT = 1
 """Version of everything between the fences; raised when a rewrite of all issues is wanted."""
 
-Kind = Literal["dashboard", "tracking", "closing"]
+Kind = Literal[
+    "dashboard", "tracking", "kernel-request", "trace-request", "closing", "announcement"
+]
 Facts = dict[str, Any]
 """What an issue says, as a JSON object: equal facts need no write, however the text differs."""
 

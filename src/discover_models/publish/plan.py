@@ -40,6 +40,10 @@ class Wanted:
     finished: str = ""
     """Why nothing is left to track, in Markdown; then it is closed with this comment."""
     heartbeat: bool = False
+    elsewhere: bool = False
+    """In a repository of other people: never closed, opened again or labelled there."""
+    announcement: str = ""
+    """Said once in a comment, in Markdown, when the issue is written with these facts."""
     capped: bool = True
     """Whether it counts as one of the new issues that are limited."""
     day0: bool = False
@@ -204,6 +208,8 @@ def decide(item: Wanted, issue: FoundIssue, policy: Policy, now: datetime) -> Ch
     reason = untouchable(section, item.id)
     if reason is not None or isinstance(section, Damaged):
         return _change("refused", item, f"left alone: {reason}", issue)
+    if issue.state == "closed" and item.elsewhere:
+        return _change("unchanged", item, "is closed there, which is left as it is", issue)
     if issue.state == "closed":
         return _closed(item, issue, section, policy)
     if item.finished:

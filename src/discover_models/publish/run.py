@@ -37,6 +37,15 @@ from discover_models.publish.plan import (
     plan,
     primary,
 )
+from discover_models.publish.requesting import (
+    Asked,
+    Decision,
+    Home,
+    RequestPlace,
+    ask,
+    ready_texts,
+)
+from discover_models.publish.requests import Looked
 from discover_models.publish.sightings import Sights, updated
 from discover_models.publish.state_value import (
     PublishState,
@@ -48,7 +57,7 @@ from discover_models.publish.state_value import (
     with_news,
 )
 from discover_models.render import bodies
-from discover_models.render.bodies import Dashboard, DashboardModel, Listed, Page
+from discover_models.render.bodies import Dashboard, DashboardModel, Listed, Page, ReadyRequest
 from discover_models.render.united import united
 
 DASHBOARD: Key = ("dashboard", "all")
@@ -137,13 +146,17 @@ def publish(
     store: StateStore,
     now: datetime,
     extras: Extras | None = None,
+    requests: RequestPlace | None = None,
 ) -> PublishReport:
     """Bring tracking issues, dashboard and state in line with what this run found.
+
+    `requests` is where FlashInfer is asked for what it lacks; None leaves that alone.
 
     All models of the state are published, with those of `inventories` brought up to date. Raises
     PublishError when the state or the issues can't be read: then nothing was written.
     """
-    return _Run(settings, backend, now, extras or Extras()).publish(inventories, deferred, store)
+    run = _Run(settings, backend, now, extras or Extras(), requests)
+    return run.publish(inventories, deferred, store)
 
 
 @dataclass(frozen=True)
@@ -152,6 +165,7 @@ class _Run:
     backend: Backend
     now: datetime
     extras: Extras
+    requests: RequestPlace | None = None
 
     def publish(
         self, inventories: Sequence[Inventory], deferred: Sequence[Deferred], store: StateStore
@@ -160,13 +174,17 @@ class _Run:
         state, unusable = self._known(before, inventories)
         seen = updated(before.sightings, inventories, (*deferred, *unusable), self.extras.discovery)
         state = state.model_copy(update={"sightings": seen})
-        groups = self._groups(state)
         numbers = self._numbers(before)
-        outcomes = self._tracking(groups, state, inventories, numbers)
+        asked = self._asked(state, inventories, numbers)
+        approved = tuple(sorted(asked.approved))
+        state = state.model_copy(update={"manifests": asked.manifests, "approved": approved})
+        groups = self._groups(state)
+        outcomes = self._tracking(groups, state, inventories, numbers, asked.decisions)
         numbers |= numbers_of(outcomes)
-        dashboard = self._dashboard(groups, state, inventories, outcomes)
+        dashboard = self._dashboard(groups, state, inventories, outcomes, asked)
         outcomes += self._keep_dashboard(self._wanted_dashboard(dashboard), numbers)
         numbers |= numbers_of(outcomes)
+        outcomes = asked.outcomes + outcomes
         complete = not any(o.error for o in outcomes)
         after = state.model_copy(
             update={
@@ -178,6 +196,36 @@ class _Run:
         if same_but_time(before, after):
             return PublishReport(outcomes, before, None)
         return PublishReport(outcomes, after, store.save(after))
+
+    def _asked(
+        self,
+        state: PublishState,
+        inventories: Sequence[Inventory],
+        numbers: Mapping[Key, int],
+    ) -> Asked:
+        """What FlashInfer is asked for, of the models that the configuration does not leave out."""
+        if self.requests is None:
+            return Asked((), (), dict(state.manifests), approved=frozenset(state.approved))
+        seen = state.sightings
+        unsettled = {*seen.unresolved, *seen.deferred, *seen.skipped}
+        looked = Looked(
+            inventories={i.hf_repo_id.casefold(): i for i in inventories},
+            failed={name: why for i in inventories for name, why in i.source_errors.items()},
+            unsettled=frozenset(name.casefold() for name in unsettled),
+        )
+        home = Home(
+            self.backend,
+            numbers.get(DASHBOARD),
+            self._policy.authors,
+            frozenset(state.approved),
+        )
+        mine = {
+            slug: m
+            for slug, m in state.manifests.items()
+            if m.hf_repo_id.casefold() not in self._ignored
+        }
+        asked = ask(mine, looked, self.requests, home, self._page, self.now)
+        return replace(asked, manifests={**state.manifests, **asked.manifests})
 
     @property
     def _policy(self) -> Policy:
@@ -231,15 +279,16 @@ class _Run:
         state: PublishState,
         inventories: Sequence[Inventory],
         numbers: Mapping[Key, int],
+        decisions: Sequence[Decision],
     ) -> tuple[Outcome, ...]:
         unread = {i.hf_repo_id.casefold() for i in inventories if i.source_errors}
         seen = state.sightings
         reasons = {
             name.casefold(): s.reason for name, s in {**seen.skipped, **seen.deferred}.items()
         }
-        return self._keep(
-            [self._wanted_tracking(g, reasons, unread, state.news) for g in groups], numbers
-        )
+        ready = ready_texts(decisions)
+        wanted = [self._wanted_tracking(g, reasons, unread, state.news, ready) for g in groups]
+        return self._keep(wanted, numbers)
 
     def _keep(self, wanted: Sequence[Wanted], numbers: Mapping[Key, int]) -> tuple[Outcome, ...]:
         """Plan and apply, and afterwards close what another run opened at the same time."""
@@ -284,6 +333,7 @@ class _Run:
         reasons: Mapping[str, str],
         unread: set[str],
         news: Mapping[str, News],
+        ready: Sequence[ReadyRequest],
     ) -> Wanted:
         """`reasons` say by repository why it could not be looked at, `unread` where in part."""
         members = group.members
@@ -297,9 +347,9 @@ class _Run:
             kind=TRACKING,
             key=group.key,
             title=bodies.tracking_title(manifest),
-            facts=bodies.tracking_facts(members, deferred=deferred),
+            facts=bodies.tracking_facts(members, deferred=deferred, ready=ready),
             render=lambda limit: bodies.tracking_body(
-                members, self._page, limit, deferred=deferred, news=news
+                members, self._page, limit, deferred=deferred, news=news, ready=ready
             ),
             labels=(self.settings.label,),
             finished=bodies.finished_comment(manifest) if sure else "",
@@ -335,6 +385,7 @@ class _Run:
         state: PublishState,
         inventories: Sequence[Inventory],
         outcomes: Sequence[Outcome],
+        asked: Asked,
     ) -> Dashboard:
         decided = {o.change.key: o for o in outcomes if o.change.duplicate_of is None}
         failed = {name: why for i in inventories for name, why in i.source_errors.items()}
@@ -357,6 +408,8 @@ class _Run:
             deferred=self._listed(seen.deferred),
             unresolved=self._listed(seen.unresolved),
             skipped=self._listed(seen.skipped),
+            requests=asked.shown,
+            ticked=tuple(sorted(asked.ticked)),
             ignored=tuple(
                 Listed(name=name, reason=why) for name, why in sorted(self.extras.ignored.items())
             ),

@@ -42,6 +42,8 @@ class PublishState(Frozen):
     manifests: dict[str, Manifest] = Field(default_factory=dict)
     """By slug."""
     sightings: Sightings = Field(default_factory=Sightings)
+    approved: tuple[str, ...] = ()
+    """Boxes of the dashboard whose tick counted, of requests that are not filed yet."""
     news: dict[str, News] = Field(default_factory=dict)
     """What changed last in each manifest, by slug."""
 
@@ -77,6 +79,7 @@ class _File(Frozen):
     slugs: dict[str, str] = Field(default_factory=dict)
     last_complete_run: datetime | None = None
     sightings: Sightings = Field(default_factory=Sightings)
+    approved: tuple[str, ...] = ()
     news: dict[str, News] = Field(default_factory=dict)
 
 
@@ -137,6 +140,7 @@ def unite(theirs: PublishState, ours: PublishState) -> PublishState:
         last_complete_run=max(runs, default=None),
         manifests=manifests,
         sightings=ours.sightings,
+        approved=ours.approved,
         news=_latest(theirs.news, ours.news),
     )
 

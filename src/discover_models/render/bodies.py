@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -27,7 +26,7 @@ from discover_models.render.budget import trim
 from discover_models.render.coverage import coverage_section
 from discover_models.render.demand import demand_cells
 from discover_models.render.environment import markdown
-from discover_models.render.escape import plain
+from discover_models.render.escape import fenced, plain
 from discover_models.render.from_manifest import inventory_of, kernel_of
 from discover_models.render.groups import GROUPS, GroupKey, clipped, group_of, groups, notes
 from discover_models.render.links import request_link
@@ -42,6 +41,7 @@ _IMPORTANCE: tuple[GroupKey, ...] = ("existing", "ready", "undecided", "sgl_miss
 _TRACKING_ORDER = (
     "manifest",
     "section",
+    "request texts",
     *(f"evidence {key}" for key in _IMPORTANCE),
     *_IMPORTANCE,
     "unmapped",
@@ -96,6 +96,43 @@ class DashboardModel(Frozen):
     """Why it has none, or why that is not written to."""
 
 
+class PossibleMatch(Frozen):
+    """An issue or pull request of another repository."""
+
+    number: int
+    title: str
+    state: str
+    pull: bool
+    url: str = ""
+
+
+class ShownRequest(Frozen):
+    """A request to FlashInfer on the dashboard."""
+
+    title: str
+    key: str
+    definitions: tuple[str, ...]
+    url: str
+    """Where it is asked for; empty while it is not."""
+    reason: str
+    matches: tuple[PossibleMatch, ...] = ()
+    box: str = ""
+    """Key of the box that approves it; empty where a tick would change nothing."""
+    link: str = ""
+    text: str = ""
+    there: bool = False
+    """Whether FlashInfer has all of it now."""
+
+
+class ReadyRequest(Frozen):
+    """The text of a request that a person can file."""
+
+    title: str
+    definitions: tuple[str, ...]
+    link: str
+    text: str
+
+
 class Listed(Frozen):
     """Something that is not in the table, with the reason."""
 
@@ -121,6 +158,9 @@ class Dashboard(Frozen):
     demand: Ranking = Ranking(rows=(), models=0, undecided=0)
     tracked: int = 0
     """New models that the coverage document has already."""
+    requests: tuple[ShownRequest, ...] = ()
+    ticked: tuple[str, ...] = ()
+    """Approving boxes that were ticked when the run looked."""
     held_back: tuple[Listed, ...] = ()
     deferred: tuple[Listed, ...] = ()
     unresolved: tuple[Listed, ...] = ()
@@ -174,6 +214,7 @@ def tracking_body(
     *,
     deferred: Mapping[str, str] | None = None,
     news: Mapping[str, News] | None = None,
+    ready: Sequence[ReadyRequest] = (),
 ) -> str:
     """The tracking issue of a group in at most `limit` characters, as far as rows allow.
 
@@ -195,6 +236,7 @@ def tracking_body(
             uncollected=sum(k.workloads is False for k in found["existing"]),
             proofs={key: _proofs(kernels) for key, kernels in found.items()},
             requests=requests_of(manifest, page),
+            ready=_ready_for(manifest, ready),
             last_change=last_change(manifest),
             news=_said(members, news or {}),
             changed=[k.definition_name for k in manifest.kernels if _changed_last(k, manifest)],
@@ -210,7 +252,10 @@ def tracking_body(
 
 
 def tracking_facts(
-    members: Sequence[Manifest], *, deferred: Mapping[str, str] | None = None
+    members: Sequence[Manifest],
+    *,
+    deferred: Mapping[str, str] | None = None,
+    ready: Sequence[ReadyRequest] = (),
 ) -> dict[str, Any]:
     """What a tracking issue says, without commits, lines and dates."""
     manifest = united(members)
@@ -227,7 +272,15 @@ def tracking_facts(
     if len(json.dumps(kernels)) > FACTS_LIMIT:
         kernels = {"all": digest(kernels)}
     facts: dict[str, Any] = {"kernels": kernels, "model": digest(about)}
+    if asked := _ready_for(manifest, ready):
+        facts["ready"] = [[request.title, list(request.definitions)] for request in asked]
     return facts | ({"deferred": dict(deferred)} if deferred else {})
+
+
+def _ready_for(manifest: Manifest, ready: Sequence[ReadyRequest]) -> list[ReadyRequest]:
+    """The requests that one of the model's definitions waits for."""
+    names = {k.definition_name for k in manifest.kernels if k.required}
+    return [request for request in ready if names & set(request.definitions)]
 
 
 def dashboard_body(dashboard: Dashboard, page: Page, limit: int) -> str:
@@ -248,7 +301,8 @@ def dashboard_body(dashboard: Dashboard, page: Page, limit: int) -> str:
             demand=demand_cells(dashboard.demand),
         )
     )
-    return trim(text, (*reversed(lists), "changes", "demand", "models"), limit)
+    order = ("request texts", *reversed(lists), "changes", "demand", "models")
+    return trim(text, order, limit)
 
 
 def dashboard_facts(dashboard: Dashboard) -> dict[str, Any]:
@@ -277,7 +331,17 @@ def dashboard_facts(dashboard: Dashboard) -> dict[str, Any]:
         facts["not_refreshed"] = sorted(dashboard.not_refreshed)
     if dashboard.not_looked:
         facts["not_looked"] = sorted(dashboard.not_looked)
+    if dashboard.requests:
+        facts["requests"] = {r.key: digest(_request_fact(r))[:12] for r in dashboard.requests}
+    if dashboard.ticked:
+        facts["ticked"] = list(dashboard.ticked)
     return facts | ({"tracked": dashboard.tracked} if dashboard.tracked else {})
+
+
+def _request_fact(request: ShownRequest) -> list[Any]:
+    """Candidates count by their numbers alone: their titles and states change on their own."""
+    numbers = sorted(match.number for match in request.matches)
+    return [request.definitions, request.url, request.reason, numbers, request.box, request.there]
 
 
 def _demand_fact(demand: Ranking) -> list[Any]:
@@ -391,7 +455,7 @@ def _proofs(kernels: Iterable[ClassifiedKernel]) -> tuple[_Proof, ...]:
 def _pasted(manifest: Manifest) -> str:
     """What to paste into the coverage document for the group's own model, as a code block."""
     made = coverage_section(inventory_of(manifest))
-    return _fenced(f"{made.summary_row}\n\n{made.section}", "mdx")
+    return fenced(f"{made.summary_row}\n\n{made.section}", "mdx")
 
 
 def _shown_manifest(members: Sequence[Manifest]) -> str:
@@ -399,11 +463,4 @@ def _shown_manifest(members: Sequence[Manifest]) -> str:
     if len(members) > 1:
         return ""
     text = dump(members[0]).decode("utf-8", errors="replace").replace("<", "\\u003c")
-    return _fenced(text, "json") if len(text) <= MANIFEST_LIMIT else ""
-
-
-def _fenced(text: str, language: str) -> str:
-    """The text as a code block that none of its lines can end."""
-    longest = max((len(ticks) for ticks in re.findall(r"`+", text)), default=0)
-    fence = "`" * max(3, longest + 1)
-    return f"{fence}{language}\n{text.rstrip()}\n{fence}"
+    return fenced(text, "json") if len(text) <= MANIFEST_LIMIT else ""

@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from discover_models.render import groups, links
 from discover_models.render.budget import MARKS
-from discover_models.render.escape import code, escape, plain
+from discover_models.render.escape import code, escape, fenced, plain
 
 
 def template_folder() -> Path:
@@ -47,6 +47,8 @@ def _environment(finalize: Callable[[object], Markup]) -> Environment:
         "aligned": aligned,
         "clipped": groups.clipped,
         "code": code,
+        "fenced": fenced,
+        "quiet": links.quiet,
         "groups": groups.groups,
         "notes": groups.notes,
         "permalink": links.permalink,

@@ -64,6 +64,13 @@ def code(value: object) -> Markup:
     return Markup(f"<code>{escape(value)}</code>")
 
 
+def fenced(text: str, language: str = "") -> Markup:
+    """The text as a code block that none of its lines can end."""
+    longest = max((len(ticks) for ticks in re.findall(r"`+", text)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return Markup(f"{fence}{language}\n{text.rstrip()}\n{fence}")
+
+
 def _line(text: str) -> str:
     """The text on one line, without characters that change what is around them."""
     line = re.sub(r"\s+", " ", text)

@@ -17,6 +17,7 @@ from discover_models.domain.kernel import (
     Axis,
     ClassifiedKernel,
     Inventory,
+    Lack,
     Parallelism,
     RequiredKernel,
 )
@@ -25,6 +26,7 @@ from discover_models.domain.manifest import (
     ManifestDepth,
     ManifestEvidence,
     ManifestKernel,
+    ManifestLack,
     ManifestParallelism,
 )
 
@@ -70,6 +72,7 @@ def kernel_of(entry: ManifestKernel) -> ClassifiedKernel:
         matched_name=entry.dataset_name,
         workloads=entry.dataset_workloads,
         fi_status=entry.fi_status,
+        fi_lack=_lack(entry.fi_lack),
         fi_trace_template=entry.fi_trace_template,
         sgl_status=entry.sgl_status,
         evidence=_evidence(entry.evidence),
@@ -77,6 +80,10 @@ def kernel_of(entry: ManifestKernel) -> ClassifiedKernel:
         notes=entry.notes,
         depth=_depth(entry.depth),
     )
+
+
+def _lack(found: ManifestLack | None) -> Lack | None:
+    return Lack.model_validate(found.known()) if found is not None else None
 
 
 def _depth(value: ManifestDepth | None) -> Depth | None:

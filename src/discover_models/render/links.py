@@ -12,6 +12,7 @@ _PUBLIC = {
     "huggingface.co": re.compile(r"/(datasets/)?[\w.-]+/[\w.-]+"),
 }
 _COMMIT = re.compile(r"[0-9a-f]{40}")
+_ANY_ISSUE = re.compile(r"https?://[\w.:-]+/[\w.-]+/[\w.-]+/(?:issues|pull)/\d+", re.ASCII)
 _GITHUB_ISSUE = re.compile(r"https://github\.com/([\w.-]+/[\w.-]+)/(?:issues|pull)/(\d+)", re.ASCII)
 _REPOSITORY_ID = re.compile(r"[\w.-]+/[\w.-]+", re.ASCII)
 
@@ -60,6 +61,14 @@ def request_link(entry: ManifestKernel, *, host: str = "github.com") -> tuple[st
     if match is None:
         return None
     return f"request {match[2]} in {match[1]}", match[0].replace("github.com", host, 1)
+
+
+def quiet(url: str, redirect: bool) -> str | None:
+    """The address of an issue, on github.com one that leaves no trace there; None for others."""
+    match = _GITHUB_ISSUE.fullmatch(url)
+    if match is None:
+        return url if _ANY_ISSUE.fullmatch(url) else None
+    return url.replace("github.com", "redirect.github.com", 1) if redirect else url
 
 
 def place(evidence: Evidence) -> str:

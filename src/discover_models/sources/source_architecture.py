@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 from discover_models.domain.architecture import Architecture
+from discover_models.domain.evidence import Evidence
 from discover_models.errors import SourceError
 from discover_models.sources.answers import Answers, Kind, files_key
 from discover_models.sources.cache import DiskCache
@@ -22,6 +25,8 @@ from discover_models.sources.sglang_files import searched_files
 if TYPE_CHECKING:
     from discover_models.sources.sglang_models.checkout import SglangSource
 
+MODELS = "python/sglang/srt/models"
+_CLASS = re.compile(rb"class (\w+)[(:]")
 SECONDS = 60.0
 """Reading a model takes about one; an endless one is given up."""
 _ARCHITECTURE: Kind[Architecture] = Kind(Architecture)
@@ -68,6 +73,34 @@ class SourceArchitectures:
             raise SourceError(f"following the class's source failed: {kind}: {error}") from error
         finally:
             answers.save()
+
+    def defined(self, config: Mapping[str, object]) -> Evidence | None:
+        """Where the model's class is defined; None where no file of the models defines it."""
+        names = config.get("architectures")
+        for name in cast("list[Any]", names) if isinstance(names, list) else ():
+            if str(name) in self._definitions:
+                path, line = self._definitions[str(name)]
+                return Evidence(
+                    repository="sglang",
+                    commit=self._commit,
+                    path=path,
+                    line=line,
+                    looked_for=f"class {name}",
+                )
+        return None
+
+    @cached_property
+    def _definitions(self) -> dict[str, tuple[str, int]]:
+        """Path and line of every class in the folder of the models, the first of a name."""
+        found: dict[str, tuple[str, int]] = {}
+        for file in sorted((self._checkout / MODELS).rglob("*.py")):
+            path = file.relative_to(self._checkout).as_posix()
+            with suppress(OSError):
+                for number, line in enumerate(file.read_bytes().splitlines(), 1):
+                    match = _CLASS.match(line)
+                    if match:
+                        found.setdefault(match[1].decode(), (path, number))
+        return found
 
     def _interpret(self, config: Mapping[str, object]) -> Architecture:
         # Most runs need no class's source, so they don't load what follows it.

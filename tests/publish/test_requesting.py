@@ -193,7 +193,7 @@ def test_a_request_has_the_headings_of_the_form_and_says_what_was_searched(host:
 def test_nothing_from_outside_does_anything_in_a_request(host: Host):
     bad = "x|y @someone #1 <!-- discover-models:end --> `code`"
     evil = model("Alpha", lacking("zeta_a", "zeta", notes=()), summary=bad)
-    lack = Lack(request="zeta", kernel=bad)
+    lack = Lack(request="zeta", kernel=bad, apis=("flashinfer.zeta",))
     kernel = evil.kernels[0].model_copy(update={"fi_lack": lack})
     at = builders.evidence("flashinfer", "file:///etc/passwd", None, looked_for=bad)
     kernel = kernel.model_copy(update={"evidence": (*kernel.evidence, at)})

@@ -29,7 +29,12 @@ def model(name: str, *kernels: ClassifiedKernel, **fields: Any) -> Inventory:
 
 
 def lacking(name: str, request: str, **fields: Any) -> ClassifiedKernel:
-    lack = Lack(request=request, kernel=f"Kernel {request}", data_type="bf16")
+    lack = Lack(
+        request=request,
+        kernel=f"Kernel {request}",
+        data_type="bf16",
+        apis=(f"flashinfer.{request}",),
+    )
     return builders.missing(name, fi_lack=lack, **fields)
 
 
@@ -94,6 +99,8 @@ def test_nothing_is_asked_for_of_an_unresolved_model():
         ({"notes": ("its limit was not checked",)}, "not checked"),
         ({"notes": ("sgl_status undecided: no network",)}, "not checked"),
         ({"evidence": ()}, "evidence"),
+        ({"notes": ("variant: fp8; the checkpoint itself is BF16",)}, "not checked"),
+        ({"fi_lack": Lack(request="moe", kernel="Kernel moe")}, "only names were looked for"),
     ],
 )
 def test_nothing_is_asked_for_that_this_run_is_not_certain_of(changed: dict[str, Any], why: str):

@@ -28,6 +28,7 @@ def _spec(stage: str, title: str) -> KernelSpec:
         key=f"causal_conv1d_{stage}",
         op_type="causal_conv1d",
         title=f"causal 1-D convolution, one filter per channel ({title})",
+        asked_as=("causal_conv1d", "causal 1-D convolution, one filter per channel"),
         # FlashInfer has it inside fused_kda_decode and gdn_fused_decode only.
         sought=("conv1d", "short_conv"),
     )

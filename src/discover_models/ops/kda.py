@@ -47,6 +47,7 @@ PREFILL = KernelSpec(
     key="recurrent_kda",
     op_type="kda",
     title="Kimi delta attention (prefill)",
+    asked_as=("kda", "Kimi delta attention"),
     apis=("flashinfer.kda.recurrent_kda",),
     paths=_RECURRENT,
 )
@@ -54,6 +55,7 @@ DECODE = KernelSpec(
     key="recurrent_kda_decode",
     op_type="kda",
     title="Kimi delta attention (decode)",
+    asked_as=("kda", "Kimi delta attention"),
     apis=("flashinfer.kda_decode.recurrent_kda",),
     paths=_RECURRENT,
 )
@@ -61,6 +63,7 @@ FUSED_DECODE = KernelSpec(
     key="fused_kda_decode",
     op_type="kda",
     title="causal convolution, Kimi delta attention and gated norm fused (decode)",
+    asked_as=("kda", "Kimi delta attention"),
     apis=("flashinfer.kda_decode.fused_kda_decode",),
     paths=(
         CodePath(
@@ -86,6 +89,7 @@ PACKED_DECODE = KernelSpec(
     key="packed_kda_decode",
     op_type="kda",
     title="Kimi delta attention from a packed row of q, k and v (decode)",
+    asked_as=("kda", "Kimi delta attention"),
     apis=("flashinfer.kda_decode.packed_kda_decode",),
     paths=(
         CodePath(

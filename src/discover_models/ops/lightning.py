@@ -13,6 +13,7 @@ def _spec(stage: str) -> KernelSpec:
         op_type="lightning",
         title=f"lightning attention ({stage})",
         # FlashInfer's gated delta rules are other recurrences.
+        asked_as=("lightning_attention", "lightning attention"),
         sought=("lightning_attention", "linear_attention", "seg_la"),
     )
 

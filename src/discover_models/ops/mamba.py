@@ -76,6 +76,7 @@ _MAMBA1 = {
         op_type="mamba1",
         title=f"Mamba-1 selective scan ({stage})",
         # selective_state_update takes a decay per head, Mamba-1 has one per channel and state.
+        asked_as=("mamba1_selective_scan", "Mamba-1 selective scan"),
         sought=("selective_scan", "mamba1"),
     )
     for stage in ("prefill", "decode")

@@ -18,6 +18,7 @@ PRE = KernelSpec(
     key="mhc_pre_big_fuse",
     op_type="mhc_pre_big_fuse",
     title="hyper-connections: streams mixed into a layer's input",
+    asked_as=("mhc", "hyper-connections"),
     apis=("flashinfer.mhc.mhc_pre_big_fuse",),
     paths=(CodePath("mHC pre-map", (_FOUR_STREAMS,)),),
 )
@@ -25,6 +26,7 @@ POST = KernelSpec(
     key="mhc_post",
     op_type="mhc_post",
     title="hyper-connections: a layer's output mixed into the streams",
+    asked_as=("mhc", "hyper-connections"),
     apis=("flashinfer.mhc.mhc_post",),
     paths=(CodePath("mHC post-map", (_FOUR_STREAMS,)),),
 )

@@ -55,6 +55,7 @@ PREFILL = KernelSpec(
     key="msa_sparse_attention",
     op_type="msa_sparse",
     title="MSA block-sparse attention (prefill)",
+    asked_as=("msa", "MSA block-sparse attention"),
     apis=("flashinfer.msa_ops.msa_sparse_attention",),
     paths=(
         CodePath("SM100 prefill", (_head_dim("sparse_prefill.py"), _GROUP, _TOPK_SM100)),
@@ -65,6 +66,7 @@ DECODE = KernelSpec(
     key="msa_sparse_decode_attention",
     op_type="msa_sparse",
     title="MSA block-sparse attention (decode)",
+    asked_as=("msa", "MSA block-sparse attention"),
     apis=("flashinfer.msa_ops.msa_sparse_decode_attention",),
     paths=(
         CodePath("SM100 decode", (_head_dim("sparse_decode.py"), _GROUP, _TOPK_SM100)),
@@ -75,6 +77,7 @@ PROXY_SCORE = KernelSpec(
     key="msa_proxy_score",
     op_type="msa_proxy",
     title="MSA scores of the KV cache's blocks",
+    asked_as=("msa", "MSA block-sparse attention"),
     apis=("flashinfer.msa_ops.msa_proxy_score",),
     paths=(CodePath("proxy score", (_head_dim("proxy_score.py"),)),),
 )
@@ -82,6 +85,7 @@ TOPK_SELECT = KernelSpec(
     key="msa_topk_select",
     op_type="msa_topk",
     title="MSA choice of the best blocks",
+    asked_as=("msa", "MSA block-sparse attention"),
     apis=("flashinfer.msa_ops.msa_topk_select",),
     paths=(
         CodePath(
@@ -103,6 +107,7 @@ INFLLM_ATTENTION = KernelSpec(
     key="infllmv2_sparse_attention",
     op_type="infllm",
     title="InfLLM-v2 block-sparse attention",
+    asked_as=("infllmv2", "InfLLM-v2 block-sparse attention"),
     # MSA's kernels need blocks of 128 tokens and another selection.
     sought=("infllm",),
 )
@@ -110,6 +115,7 @@ INFLLM_SELECT = KernelSpec(
     key="infllmv2_topk_select",
     op_type="infllm",
     title="InfLLM-v2 choice of blocks by compressed keys",
+    asked_as=("infllmv2", "InfLLM-v2 block-sparse attention"),
     sought=("infllm",),
 )
 

@@ -33,7 +33,14 @@ RESTS_ON = ("flashinfer", "flashinfer-trace", "sglang", "sgl-cookbook")
 
 _DATASET = "flashinfer-trace"
 _ADDRESS = re.compile(r"https?://[^\s<>()\[\]\"'`\\|]+")
-_DOUBT = ("undecided", "not checked", "not refreshed", "could not be read")
+_DOUBT = (
+    "undecided",
+    "not checked",
+    "not refreshed",
+    "could not be read",
+    # A definition that stands for what the model could be served with, and is not.
+    "the checkpoint itself is",
+)
 
 
 @dataclass(frozen=True)
@@ -294,6 +301,8 @@ def _doubt(seen: ClassifiedKernel, *, trace: bool) -> str:
         return f"{name} is not decided so in this run"
     if any(word in note for note in seen.notes for word in _DOUBT):
         return f"something of {name} was not checked"
+    if not trace and seen.fi_lack is not None and not seen.fi_lack.apis:
+        return f"no API is known that would be {name}: only names were looked for"
     if not any(e.repository == "flashinfer" and e.commit for e in seen.evidence):
         return f"{name} has no evidence from FlashInfer"
     return ""

@@ -230,6 +230,8 @@ def _united_field(name: str, known: Any, other: Any, known_first: bool) -> Any:
     if isinstance(known, Open):
         united = isinstance(other, Open)
         return _united(known, other, known_first=known_first) if united else known
+    if known is None and isinstance(other, Open):
+        return other if _touched(other) else None  # a fact that is gone, with what is not ours
     if name in _OUR_VALUES:
         return _united_map(known or {}, other or {}, _OUR_VALUES[name], known_first) or known
     if _is_models(known) or _is_models(other):

@@ -142,7 +142,9 @@ def kernel_requests(
     """
     found: dict[str, list[_Entry]] = {}
     for manifest, kernel in _entries(manifests):
-        lacks = kernel.fi_lack.request if kernel.fi_lack else ""
+        lacks = (
+            kernel.fi_lack.request if kernel.fi_lack and kernel.fi_status == "fi_missing" else ""
+        )
         key = own.get(_url(kernel), "") or lacks
         if key and kernel.required:
             bar = why_not(kernel, manifest, looked)

@@ -176,6 +176,31 @@ def test_other_places_that_name_the_option(
     assert [p.name for p in found.served_by] == served
 
 
+@pytest.mark.parametrize(
+    "imports",
+    [
+        "import Other, Kernel",
+        "import Kernel as Made",
+        "import (  # the fast ones (see below)\n            Other,\n            Kernel,\n        )",
+        "import Other, \\\n            Kernel",
+    ],
+    ids=["list", "other name", "over lines", "continued"],
+)
+def test_an_import_however_it_is_written_leads_on(ask: Ask, imports: str) -> None:
+    start = CONDITION.replace("import Kernel", imports)
+    files = {f"{SRT}/layers/start.py": start, f"{SRT}/layers/fast.py": KERNEL}
+    found = ask(Question(apis=ASKED.apis), {f"{SRT}/server_args.py": OPTIONS, **files})
+    assert [w.flag for w in found.reach] == ["--state-backend fast"]
+
+
+def test_an_import_of_another_module_or_name_leads_nowhere(ask: Ask) -> None:
+    for there in ("sglang.srt.layers.faster import Kernel", "sglang.srt.layers.fast import Kern"):
+        start = CONDITION.replace("sglang.srt.layers.fast import Kernel", there)
+        files = {f"{SRT}/layers/start.py": start, f"{SRT}/layers/fast.py": KERNEL}
+        found = ask(Question(apis=ASKED.apis), {f"{SRT}/server_args.py": OPTIONS, **files})
+        assert [w.flag for w in found.reach] == [""]
+
+
 def test_a_use_that_no_option_leads_to(ask: Ask) -> None:
     use = "from flashinfer import Wrapper\n\ndef run(x):\n    if x:\n        Wrapper(x)\n"
     (way,) = ask(Question(apis=ASKED.apis), {f"{SRT}/layers/use.py": use}).reach

@@ -33,6 +33,13 @@ TRAITS = ("has_attention_sinks", "has_asymmetric_kv")
 _ASKED = re.compile(r"(\w+)(?:\(\))?\.is_(\w+)\(\)")
 _EQUAL = re.compile(r"(\w+) == '(\w+)'")
 _AMONG = re.compile(r"(\w+) in [(\[{]([^)\]}]*)[)\]}]")
+_FROM = re.compile(
+    rb"\bfrom (sglang[\w.]*) import\s*(\((?:[^)#]|#[^\n]*)*\)|(?:[^\n\\]|\\\r?\n|\\)*)"
+)
+_COMMENT = re.compile(rb"#[^\n]*")
+_IMPORTED = re.compile(rb"(?<!as )\b([A-Za-z_]\w*)")
+_Importer = tuple[str, str, tuple[str, ...]]
+"""File, outermost function and conditions of a use of what was imported."""
 
 
 @dataclass(frozen=True)
@@ -139,6 +146,10 @@ class Ways:
         self._checkout = checkout
         self._trees: dict[str, ast.Module] = {}
         self._lines: dict[str, list[str]] = {}
+        self._bound: dict[str, tuple[tuple[str, frozenset[str]], ...]] = {}
+        self._inner: dict[ast.stmt, tuple[tuple[ast.stmt, tuple[str, ...]], ...]] = {}
+        self._found_ways: dict[tuple[str, str, str], tuple[Way, ...]] = {}
+        self._found_importers: dict[tuple[str, str], tuple[_Importer, ...]] = {}
 
     # Options -----------------------------------------------------------------------------------
 
@@ -186,7 +197,10 @@ class Ways:
 
     def to(self, path: str, owner: str, condition: str) -> tuple[Way, ...]:
         """The options that lead to a use in `owner`, an outermost function or class of a file."""
-        return tuple(dict.fromkeys(self._to(path, owner, (condition,), 0, frozenset())))
+        if (path, owner, condition) not in self._found_ways:
+            found = dict.fromkeys(self._to(path, owner, (condition,), 0, frozenset()))
+            self._found_ways[path, owner, condition] = tuple(found)
+        return self._found_ways[path, owner, condition]
 
     def _to(
         self, path: str, owner: str, conditions: Sequence[str], hops: int, seen: frozenset[str]
@@ -278,52 +292,73 @@ class Ways:
                         for text in _texts(key) if key is not None else ():
                             yield Way(named[0], text, None, self._place(path, value.lineno))
 
-    def _importers(self, path: str, owner: str) -> list[tuple[str, str, tuple[str, ...]]]:
-        """File, outermost function and conditions of each import of `owner` from a file."""
+    def _importers(self, path: str, owner: str) -> Sequence[_Importer]:
+        """Each use of `owner` in the files that import it from a file."""
+        if (path, owner) not in self._found_importers:
+            found = tuple(self._look_for_importers(path, owner))
+            self._found_importers[path, owner] = found
+        return self._found_importers[path, owner]
+
+    def _look_for_importers(self, path: str, owner: str) -> Iterator[_Importer]:
         module = path.removeprefix("python/").removesuffix(".py").replace("/", ".")
-        wanted = re.compile(rb"\bfrom " + re.escape(module).encode() + rb" import\b")
-        found: list[tuple[str, str, tuple[str, ...]]] = []
-        files = [
-            other
-            for other in self._files
-            if other != path
-            and owner.encode() in (content := self._bytes(other))
-            and wanted.search(content)
-        ]
+        imports = self._imports.get(owner, ())
+        files = [other for name, other in imports if name == module and other != path]
         for other in files if len(files) <= _IMPORTERS else ():
             for top in self._tree(other).body:
                 name = getattr(top, "name", "")
-                for statement, conditions in statements([top]):
+                for statement, conditions in self._statements(top):
                     if _imports(statement, f"{module}.", owner):
-                        found += self._used(other, name, owner, statement, conditions)
-        return found
+                        yield from self._used(other, name, owner, statement, conditions)
+
+    @cached_property
+    def _imports(self) -> dict[str, list[tuple[str, str]]]:
+        """Name → module of SGLang that it is imported from, and file that does it."""
+        found: dict[str, dict[tuple[str, str], None]] = {}
+        for path in self._files:
+            for module, names in _FROM.findall(self._bytes(path)):
+                for name in _IMPORTED.findall(_COMMENT.sub(b"", names)):
+                    found.setdefault(name.decode(), {})[module.decode(), path] = None
+        return {name: list(places) for name, places in found.items()}
 
     def _leading_to(self, path: str, owner: str) -> tuple[str, ...]:
         """`owner` and what uses it in the same file at the top level."""
         names = {owner: None} if owner else dict[str, None]()
+        bound = self._bound_in(path)
         size = 0
         while len(names) != size:
             size = len(names)
-            for node in self._tree(path).body:
-                bound = getattr(node, "name", "")
-                if bound and bound not in names and names.keys() & _names(node):
-                    names[bound] = None
+            for name, used in bound:
+                if name not in names and names.keys() & used:
+                    names[name] = None
         return tuple(names)
+
+    def _bound_in(self, path: str) -> tuple[tuple[str, frozenset[str]], ...]:
+        """The outermost functions and classes of a file, and the names that each uses."""
+        if path not in self._bound:
+            named = ((getattr(n, "name", ""), n) for n in self._tree(path).body)
+            self._bound[path] = tuple((name, _names(n)) for name, n in named if name)
+        return self._bound[path]
+
+    def _statements(self, top: ast.stmt) -> Sequence[tuple[ast.stmt, tuple[str, ...]]]:
+        """What `statements` yields of an outermost statement."""
+        if top not in self._inner:
+            self._inner[top] = tuple(statements([top]))
+        return self._inner[top]
 
     def _used(
         self, path: str, top: str, owner: str, imported: ast.ImportFrom, around: tuple[str, ...]
-    ) -> list[tuple[str, str, tuple[str, ...]]]:
+    ) -> Iterator[_Importer]:
         """Where what was imported is used; within a function that is where it is imported."""
         if top:
-            return [(path, top, around)]
+            yield path, top, around
+            return
         alias = next(a.asname or a.name for a in imported.names if a.name == owner)
-        return [
-            (path, getattr(node, "name", ""), conditions)
-            for node in self._tree(path).body
-            if isinstance(node, ast.FunctionDef | ast.ClassDef)
-            for statement, conditions in statements(node.body)
-            if not hasattr(statement, "body") and alias in _names(statement)
-        ]
+        for node in self._tree(path).body:
+            if isinstance(node, ast.FunctionDef | ast.ClassDef):
+                for statement, conditions in self._statements(node):
+                    simple = not hasattr(statement, "body")
+                    if simple and alias in _names(statement):
+                        yield path, node.name, conditions
 
     # The model's own file ----------------------------------------------------------------------
 
@@ -371,10 +406,7 @@ class Ways:
     def imports_of(self, name: str) -> tuple[tuple[str, Place], ...]:
         """Imports of a function of that name that SGLang has itself: dotted name and place."""
         found: dict[str, Place] = {}
-        pattern = re.compile(rb"\b" + name.encode() + rb"\b")
-        for path in self._files:
-            if not pattern.search(self._bytes(path)):
-                continue
+        for path in dict.fromkeys(path for _, path in self._imports.get(name, ())):
             for node in ast.walk(self._tree(path)):
                 if _imports(node, "sglang.", name):
                     dotted = f"{node.module}.{name}"

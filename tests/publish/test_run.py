@@ -390,8 +390,8 @@ def test_the_models_of_a_group_share_an_issue_that_says_who_needs_what(host: Hos
         "beta</code>](https://huggingface.co/sample-org/beta)",
         "blob/kernel-inventory/manifests/beta-nvfp4.json",
         "2 FlashInfer missing",
-        "moe_x</code><br>only for beta |",
-        "moe_fp4</code><br>only for beta-nvfp4 |",
+        "moe_x</code> | any | 94 | none yet | only for beta |",
+        "moe_fp4</code> | any | 94 | none yet | only for beta-nvfp4 |",
         "rope_x</code> |",
     ):
         assert said in body, said

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import subprocess
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -15,11 +16,14 @@ from discover_models import demo
 from discover_models.action import run_action
 from discover_models.publish.issues import FoundIssue
 from emulator.server import FOREVER, Emulator, Fault
-from hosts import BOT, REPOSITORY, FakeTime, connect
+from hosts import BOT, KERNELS, REPOSITORY, REQUESTER, FakeTime, connect
 
 CONFIG = "".join(
     ["models:\n", *(f"  {repo.split('/')[1].lower()}: {repo}\n" for repo in demo.MODELS)]
 )
+REQUESTS = {"kernel_request_repo": KERNELS, "kernel_request_token": Emulator.token(REQUESTER)}
+"""Inputs with which kernels are asked for."""
+SAID = ("phase1_status", "fi_status", "sgl_status", "fi_trace_template", "fi_issue_url")
 SLUGS = [repo.split("/")[1].lower() for repo in demo.MODELS]
 
 
@@ -34,6 +38,8 @@ class Host:
     log: list[str] = field(default_factory=list[str])
     config: Fault | None = None
     faults: tuple[Fault, ...] = ()
+    environment: dict[str, str] = field(default_factory=dict[str, str])
+    """More of the runner's."""
 
     def configure(self, text: str) -> None:
         """Put the configuration on the default branch, where no account here may write."""
@@ -59,6 +65,7 @@ class Host:
             GITHUB_REPOSITORY=REPOSITORY,
             GITHUB_API_URL=self.emulator.url,
             GITHUB_SERVER_URL=self.server.as_uri(),
+            **self.environment,
         )
         return run_action(environment, self.log.append, self.time.timing())
 
@@ -82,6 +89,26 @@ class Host:
         with closing(connect(self.emulator, self.time, repository=repository)) as github:
             return sorted(github.everything(), key=lambda issue: issue.number)
 
+    def shown(self, repository: str = REPOSITORY) -> list[tuple[Any, ...]]:
+        """What people see of all issues, apart from when it was written."""
+        return [
+            (i.number, i.title, i.state, i.state_reason, _undated(i.body))
+            for i in self.issues(repository)
+        ]
+
+    def dashboard(self) -> str:
+        """The dashboard's body."""
+        (found,) = (i.body for i in self.issues() if "dashboard" in i.title)
+        return found
+
+    def verdicts(self) -> dict[str, dict[str, Any]]:
+        """What the manifests on the state branch say of each definition."""
+        return {
+            f"{slug} {kernel['definition_name']}": {name: kernel.get(name) for name in SAID}
+            for slug in SLUGS
+            for kernel in self.manifest(slug)["kernels"]
+        }
+
     def stored(self) -> list[str]:
         """The files on the state branch."""
         return self._git("ls-tree", "-r", "--name-only", "kernel-inventory").split()
@@ -102,6 +129,10 @@ class Host:
             check=False,
         )
         return done.stdout
+
+
+def _undated(body: str) -> str:
+    return re.sub(r'"written":"[^"]*"', "", body)
 
 
 def host_in(folder: Path, emulator: Emulator) -> Host:

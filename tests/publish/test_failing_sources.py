@@ -6,27 +6,20 @@ nothing that was published may be lost or closed, and people are told.
 
 from __future__ import annotations
 
-import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from action_host import SLUGS, Host, host_in
+from action_host import REQUESTS, Host, host_in
 from discover_models import demo
-from discover_models.publish.issues import FoundIssue
 from emulator.server import Emulator
-from hosts import KERNELS, REQUESTER
+from hosts import KERNELS
 from sources.git_repos import git
 
 DOCUMENT = "docs/model_coverage.mdx"
 GOOD_DOCUMENT = "## Summary\n\n| Model | Coverage |\n| --- | --- |\n| Older 1 | 1 / 2 |\n"
-REQUESTS = {
-    "kernel_request_repo": KERNELS,
-    "kernel_request_token": Emulator.token(REQUESTER),
-}
 Break = Callable[[Path], object]
 
 
@@ -111,29 +104,6 @@ def host(emulator: Emulator, tmp_path: Path) -> Host:
     return found
 
 
-def shown(issues: list[FoundIssue]) -> list[tuple[Any, ...]]:
-    return [(i.number, i.title, i.state, i.state_reason, _undated(i.body)) for i in issues]
-
-
-def _undated(body: str) -> str:
-    return re.sub(r'"written":"[^"]*"', "", body)
-
-
-def dashboard(host: Host) -> str:
-    (found,) = (i.body for i in host.issues() if "dashboard" in i.title)
-    return found
-
-
-def verdicts(host: Host) -> dict[str, dict[str, Any]]:
-    """What the manifests on the state branch say of each definition."""
-    names = ("phase1_status", "fi_status", "sgl_status", "fi_trace_template", "fi_issue_url")
-    return {
-        f"{slug} {kernel['definition_name']}": {n: kernel.get(n) for n in names}
-        for slug in SLUGS
-        for kernel in host.manifest(slug)["kernels"]
-    }
-
-
 @pytest.mark.parametrize("case", CASES)
 def test_a_source_that_fails_asks_for_nothing_and_loses_nothing(host: Host, case: str) -> None:
     name, broken = CASES[case]
@@ -150,11 +120,11 @@ def test_a_source_that_fails_asks_for_nothing_and_loses_nothing(host: Host, case
     code = 1 if name == "flashinfer-trace" else 0
     assert host.run(**REQUESTS) == code, host.log
     assert host.issues(KERNELS) == []
-    assert f"**Not refreshed:** {name} (" in dashboard(host)
+    assert f"**Not refreshed:** {name} (" in host.dashboard()
     restored()
     assert host.run(**REQUESTS) == 0, host.log
-    assert "Not refreshed" not in dashboard(host)
-    wanted, asked, said = shown(host.issues()), shown(host.issues(KERNELS)), verdicts(host)
+    assert "Not refreshed" not in host.dashboard()
+    wanted, asked, said = host.shown(), host.shown(KERNELS), host.verdicts()
     assert len(asked) == 2
     assert all(url in str(said) for url in (f"{KERNELS}/issues/1", f"{KERNELS}/issues/2"))
 
@@ -162,18 +132,18 @@ def test_a_source_that_fails_asks_for_nothing_and_loses_nothing(host: Host, case
     broken(repository)
     before = len(host.emulator.writes())
     assert host.run(**REQUESTS) == code, host.log
-    assert f"**Not refreshed:** {name} (" in dashboard(host)
+    assert f"**Not refreshed:** {name} (" in host.dashboard()
     assert any(line.startswith("::") and name in line for line in host.log), host.log
-    assert shown(host.issues(KERNELS)) == asked
+    assert host.shown(KERNELS) == asked
     assert [i.state for i in host.issues()] == ["open"] * len(wanted)
     assert {w.method for w in host.emulator.writes()[before:]} == {"PATCH"}
-    assert verdicts(host) == said
+    assert host.verdicts() == said
     assert host.record()["published"]
     restored()
     assert host.run(**REQUESTS) == 0, host.log
-    assert shown(host.issues()) == wanted
-    assert shown(host.issues(KERNELS)) == asked
-    assert verdicts(host) == said
+    assert host.shown() == wanted
+    assert host.shown(KERNELS) == asked
+    assert host.verdicts() == said
 
 
 @pytest.mark.parametrize("text", [b"", b"# Another page\n", b"\xff\xfe", None])
@@ -185,7 +155,7 @@ def test_a_coverage_document_that_can_not_be_read_stops_nothing(
     document.mkdir() if text is None else document.write_bytes(text)
     assert host.run() == 0, host.log
     assert len(host.titles()) == 3
-    said = "coverage document" in dashboard(host)
+    said = "coverage document" in host.dashboard()
     assert said
     assert any("coverage document" in line for line in host.log)
 
@@ -220,10 +190,10 @@ def shallow(repository: Path) -> None:
 )
 def test_what_says_the_same_otherwise_changes_nothing(host: Host, name: str, change: Break) -> None:
     assert host.run(**REQUESTS) == 0, host.log
-    wanted, asked, said = shown(host.issues()), shown(host.issues(KERNELS)), verdicts(host)
+    wanted, asked, said = host.shown(), host.shown(KERNELS), host.verdicts()
     change(host.workspace / name)
     assert host.run(**REQUESTS) == 0, host.log
-    assert "Not refreshed" not in dashboard(host)
-    assert [w[:4] for w in shown(host.issues())] == [w[:4] for w in wanted]
-    assert shown(host.issues(KERNELS)) == asked
-    assert verdicts(host) == said
+    assert "Not refreshed" not in host.dashboard()
+    assert [w[:4] for w in host.shown()] == [w[:4] for w in wanted]
+    assert host.shown(KERNELS) == asked
+    assert host.verdicts() == said

@@ -14,7 +14,8 @@ TRICKS: tuple[bytes, ...] = (
     b"```", b"|", b"`", b"@octo", b"#1", b"::error::x", b"../../x", b"--upload-pack=x",
     b"{{ 7*7 }}",
     b"%s", b"${{ x }}", b"*a", b"&a", b"<<: *a", b"!!python/object/apply:os.system [x]", b"null",
-    b"1e999", b"-1", b"0", b"999999999999999999999999", b"NaN", b"[", b"{", b"\"", b"'", b"(" * 200,
+    b"1e999", b"9" * 4200, b"-1", b"0", b"999999999999999999999999", b"NaN", b"[", b"{", b"\"",
+    b"'", b"(" * 200,
     b"\\", b"\\ud800", b"---", b"__import__", b"lambda: 0", b"*" * 50, b"x" * 5000, b"\x1b[31m",
     "\u202e\u2066".encode(), "\u2028".encode(), "\U0001f600".encode(),
 )  # fmt: skip
@@ -103,6 +104,11 @@ BOMBS: dict[str, Bomb] = {
     "lone surrogates": lambda: b'{"model_type": "\\ud800", "architectures": ["\\udfff"]}',
     "UTF-16": lambda: '{"model_type": "llama"}'.encode("utf-16"),
     "a number of a million digits": lambda: b'{"hidden_size": ' + b"9" * 1_000_000 + b"}",
+    "numbers whose product Python does not write": lambda: (
+        b'{"architectures": ["LlamaForCausalLM"], "model_type": "llama", "hidden_size": 64,'
+        b' "num_hidden_layers": 2, "intermediate_size": 64, "vocab_size": 64,'
+        b' "num_attention_heads": %d, "head_dim": %d}' % (10**4000, 10**4000)
+    ),
     "fences and backticks": lambda: b"<!--" * 50_000 + b"`" * 50_000 + b"-->" * 50_000,
     "brackets and links": lambda: (
         b"[" * 20_000 + b"](" * 20_000 + b"https://huggingface.co/" * 5_000

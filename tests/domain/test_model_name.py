@@ -3,6 +3,7 @@ import pytest
 from discover_models.domain.model_name import (
     expand_title,
     kinship,
+    plain_slugs,
     read_name,
     same_model,
     tracked_title,
@@ -109,3 +110,15 @@ def test_odd_names_are_read(name: str) -> None:
     read_name(name)
     same_model(f"a/{name}", name)
     tracked_title(name, ["Qwen3 8B", name])
+
+
+def test_a_quantised_repository_has_no_plain_name() -> None:
+    assert plain_slugs("Qwen/Qwen3-8B-FP8") == frozenset()
+    assert "qwen3-8b" in plain_slugs("Qwen/Qwen3-8B")
+
+
+def test_of_relatives_the_one_of_the_nearest_size_is_closest() -> None:
+    def near(other: str) -> tuple[int, int, float]:
+        return kinship("Qwen/Qwen3-8B", other) or (0, 0, 0.0)
+
+    assert near("Qwen/Qwen3-14B") > near("Qwen/Qwen3-32B") > near("Qwen/Qwen3-0.6B")

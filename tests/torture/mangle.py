@@ -76,6 +76,17 @@ def _places(value: Any) -> list[tuple[Any, Any]]:
     return found
 
 
+def _moe(field: bytes) -> bytes:
+    """The configuration of a small mixture of experts with one more field."""
+    return (
+        b'{"architectures": ["DeepseekV3ForCausalLM"], "model_type": "deepseek_v3",'
+        b' "vocab_size": 64, "hidden_size": 64, "num_hidden_layers": 2, "intermediate_size": 64,'
+        b' "num_attention_heads": 4, "n_routed_experts": 4, "num_experts_per_tok": 2, '
+        + field
+        + b"}"
+    )
+
+
 Bomb = Callable[[], bytes]
 BOMBS: dict[str, Bomb] = {
     "nothing": lambda: b"",
@@ -109,6 +120,8 @@ BOMBS: dict[str, Bomb] = {
         b' "num_hidden_layers": 2, "intermediate_size": 64, "vocab_size": 64,'
         b' "num_attention_heads": %d, "head_dim": %d}' % (10**4000, 10**4000)
     ),
+    "a billion dense layers": lambda: _moe(b'"first_k_dense_replace": 1000000000'),
+    "experts up to layer a billion": lambda: _moe(b'"moe_layer_end_index": 1000000000'),
     "fences and backticks": lambda: b"<!--" * 50_000 + b"`" * 50_000 + b"-->" * 50_000,
     "brackets and links": lambda: (
         b"[" * 20_000 + b"](" * 20_000 + b"https://huggingface.co/" * 5_000

@@ -216,6 +216,7 @@ def _is_linear_root(function: FunctionValue, receiver: Value) -> bool:
 
 
 def _class(machine: Machine, cls: ClassValue, arguments: Arguments) -> Value:
+    machine.called.add(f"{cls.module}.{cls.name}")
     if is_enum(cls):
         return _enum_lookup(machine, cls, arguments)
     if is_config(cls):
@@ -244,8 +245,10 @@ def _entered(machine: Machine, cls: ClassValue, arguments: Arguments) -> Instanc
             if machine.catching:
                 raise
             machine.problem(cls.name, f"its constructor raises {error.text}", error.site)
+            return instance
     else:
         _fill_fields(machine, cls, instance, arguments)
+    machine.entered.add(f"{cls.module}.{cls.name}")
     return instance
 
 
@@ -377,6 +380,7 @@ def _linear(machine: Machine, cls: ClassValue, arguments: Arguments) -> Instance
 
 def _opaque(machine: Machine, function: Opaque, arguments: Arguments) -> Value:
     name = function.name
+    machine.called.add(name)
     if name.startswith("torch."):
         return _torch(machine, name, arguments)
     if name in ("os.getenv", "os.environ.get"):

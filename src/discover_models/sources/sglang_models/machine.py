@@ -61,7 +61,7 @@ class GivenUp(Exception):  # noqa: N818 - one call was not followed; what called
     """A call that constructs no layer itself took too many steps."""
 
 
-class OutOfTime(Exception):  # noqa: N818 - of the clock, not of the source: it may pass next time
+class OutOfTime(Exception):  # noqa: N818 - whoever set the limit says what it means
     """Reading took longer than its caller allows."""
 
 
@@ -122,6 +122,10 @@ class Machine:
     """Functions that were given up once: they are not tried again."""
     running: Counter[ast.AST] = field(default_factory=Counter[ast.AST])
     """How often each function is being run."""
+    called: set[str] = field(default_factory=set[str])
+    """Classes, and functions of other libraries, that were called, with their modules."""
+    entered: set[str] = field(default_factory=set[str])
+    """Classes whose constructors ran to their end."""
 
     # --- dispatch -------------------------------------------------------------------------
 
@@ -129,7 +133,7 @@ class Machine:
         """The value of an expression."""
         self._step(frame.space.file.path)
         if not self.steps % _LOOK_AT_CLOCK and self.out_of_time():
-            raise OutOfTime(f"{frame.space.file.path} took too long")
+            raise OutOfTime(f"it was in {frame.space.file.path}")
         handler = EXPRESSIONS.get(type(node))
         return handler(self, node, frame) if handler else Opaque(ast.unparse(node)[:80])
 

@@ -199,7 +199,9 @@ _WORDS = {
 
 def _shown(depth: Depth) -> str:
     asked = depth.reach and any(way.flag for way in depth.reach)
-    return "" if depth.call_site or not asked else "used by SGLang, not shown for this model"
+    return (
+        "" if depth.call_site or not asked else "SGLang uses it; that this model does was not seen"
+    )
 
 
 def _served(depth: Depth) -> str:

@@ -144,7 +144,7 @@ class FlashInferAnswers:
         self._checkout = checkout
         self._commit = commit
         self._contents = Contents(checkout) if cache is not None else None
-        key = files_key(self._contents, flashinfer_files.searched_files(checkout))
+        key = _files_key(self._contents, flashinfer_files.searched_files)
         self._answers = Answers("flashinfer", key, commit, cache)
         if not self._answers.any:
             _ = self._index
@@ -229,8 +229,7 @@ class SglangAnswers:
         self._commit = commit
         self._cache = cache
         self._contents = (contents or Contents(checkout)) if cache is not None else None
-        key = files_key(self._contents, sglang_files.searched_files(checkout))
-        self._answers = Answers("sglang", key, commit, cache)
+        self._answers = Answers("sglang", sglang_key(self._contents), commit, cache)
         if not self._answers.any:
             _ = self._index
 
@@ -251,7 +250,7 @@ class SglangAnswers:
         return self._answers.ask(f"{question}", _DEPTH, lambda: self._index.depth(question))
 
     def pinned(self) -> Evidence | None:
-        return pinned_flashinfer(self._checkout, self._commit)
+        return self._pinned
 
     def linear_layer(self) -> CallLookup:
         return self._answers.ask("linear layer", _CALL, lambda: self._index.linear_layer())
@@ -259,6 +258,10 @@ class SglangAnswers:
     def save(self) -> None:
         """Keep the new answers."""
         self._answers.save()
+
+    @cached_property
+    def _pinned(self) -> Evidence | None:
+        return pinned_flashinfer(self._checkout, self._commit)
 
     @cached_property
     def _index(self) -> SglangIndex:
@@ -271,10 +274,15 @@ class SglangAnswers:
         return index
 
 
-def files_key(contents: Contents | None, paths: Iterable[str]) -> str | None:
-    """Stands for the files, and for where they are, which the text of an error may name.
+def sglang_key(contents: Contents | None) -> str | None:
+    """Stands for all of SGLang's files that an answer can rest on, and for where they are.
 
     None where nothing is kept or a file can't be read.
     """
-    files = contents.key(paths) if contents is not None else None
+    return _files_key(contents, sglang_files.searched_files)
+
+
+def _files_key(contents: Contents | None, searched: Callable[[Path], Iterable[str]]) -> str | None:
+    """Likewise for files of any checkout; the text of an error may name where they are."""
+    files = contents.key_of_all(searched) if contents is not None else None
     return f"{files} {contents.checkout}" if files and contents is not None else None

@@ -16,19 +16,18 @@ from discover_models.domain.architecture import Architecture
 from discover_models.domain.evidence import Evidence
 from discover_models.domain.listing import UnmappedClass
 from discover_models.errors import SourceError
-from discover_models.sources.answers import Answers, Kind, files_key
+from discover_models.sources.answers import Answers, Kind, sglang_key
 from discover_models.sources.cache import DiskCache
 from discover_models.sources.class_defaults import defaults_by_place
 from discover_models.sources.config_defaults import ConfigLookup
 from discover_models.sources.contents import Contents
-from discover_models.sources.sglang_files import searched_files
 
 if TYPE_CHECKING:
     from discover_models.sources.sglang_models.checkout import SglangSource
     from discover_models.sources.sglang_models.unknown_classes import UnknownClasses
 
 MODELS = "python/sglang/srt/models"
-_CLASS = re.compile(rb"class (\w+)[(:]")
+_CLASS = re.compile(rb"\nclass (\w+)[(:]")
 SECONDS = 60.0
 """Of this thread's own computing; reading a model takes about one, an endless one is given up."""
 _ARCHITECTURE: Kind[Architecture] = Kind(Architecture)
@@ -168,10 +167,10 @@ class SourceArchitectures:
         for file in sorted((self._checkout / MODELS).rglob("*.py")):
             path = file.relative_to(self._checkout).as_posix()
             with suppress(OSError):
-                for number, line in enumerate(file.read_bytes().splitlines(), 1):
-                    match = _CLASS.match(line)
-                    if match:
-                        found.setdefault(match[1].decode(), (path, number))
+                content = b"\n" + file.read_bytes()
+                for match in _CLASS.finditer(content):
+                    line = content.count(b"\n", 0, match.start() + 1)
+                    found.setdefault(match[1].decode(), (path, line))
         return found
 
     def _interpret(self, config: Mapping[str, object]) -> Architecture:
@@ -194,4 +193,4 @@ class SourceArchitectures:
     @cached_property
     def _files(self) -> str | None:
         """Stands for all of SGLang's files: any of them may be what a class is made of."""
-        return files_key(self._contents, searched_files(self._checkout))
+        return sglang_key(self._contents)

@@ -62,6 +62,26 @@ def test_dense_layers_with_their_gemms(tmp_path: Path) -> None:
     assert (ffn.intermediate.value, ffn.gated) == (160, True)
 
 
+@pytest.mark.parametrize(
+    ("code", "activation"),
+    [
+        ("self.act_fn = SiluAndMul()", "silu"),
+        ("self.act_fn = GeluAndMul()", "gelu_tanh"),
+        ("self.act_fn = GeluAndMul(approximate='none')", "gelu"),
+        ("self.act_fn = GeluAndMul('none')", "gelu"),
+        ("pass\n\n    def forward(self, x):\n        return F.silu(x)", "silu"),
+        ("self.one = SiluAndMul()\n        self.other = GeluAndMul()", ""),
+        ("pass\n\n    def forward(self, x):\n        return F.softplus(x)", ""),
+    ],
+)
+def test_the_function_between_the_projections(tmp_path: Path, code: str, activation: str) -> None:
+    toy = DENSE.replace("self.act_fn = SiluAndMul()", code)
+    toy = toy.replace("import SiluAndMul", "import GeluAndMul, SiluAndMul")
+    ffn = architecture(tmp_path, CONFIG, toy=toy).groups[0].ffn
+    assert isinstance(ffn, DenseMlp)
+    assert ffn.activation == activation
+
+
 def test_a_size_remembers_its_configuration_fields_and_its_line(tmp_path: Path) -> None:
     found = architecture(tmp_path, CONFIG)
     qkv = next(x for x in found.groups[0].linears or () if x.name == "self_attn.qkv_proj")

@@ -14,14 +14,13 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from pydantic import TypeAdapter, ValidationError
 
-from discover_models.domain.depth import Depth, Release, ShapePath
+from discover_models.domain.depth import Depth, Question, Release, ShapePath
 from discover_models.domain.evidence import Evidence
 from discover_models.domain.kernel import ApiLookup, CallLookup
 from discover_models.errors import SourceError
 from discover_models.sources import flashinfer_files, sglang_files
 from discover_models.sources.cache import DiskCache
 from discover_models.sources.contents import Contents
-from discover_models.sources.sglang_depth import Question
 from discover_models.sources.sglang_pin import pinned_flashinfer
 
 if TYPE_CHECKING:  # opened only for questions that are new

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from discover_models.domain.depth import Depth
+from discover_models.domain.depth import Depth, Question
 from discover_models.domain.evidence import Evidence
 from discover_models.domain.kernel import CallLookup
 from discover_models.errors import SourceError
@@ -22,7 +22,7 @@ from discover_models.sources.kept_facts import KeptFacts
 from discover_models.sources.python_names import last_name
 from discover_models.sources.python_source import parse_file, parse_python
 from discover_models.sources.python_uses import KINDS, Use
-from discover_models.sources.sglang_depth import Depths, Question, Used
+from discover_models.sources.sglang_depth import Depths, Used
 from discover_models.sources.sglang_files import KERNEL, PACKAGE
 from discover_models.sources.sglang_pin import pinned_flashinfer
 from discover_models.sources.sglang_scan import Hop, Reading, Resolver, read_checkout

@@ -475,10 +475,38 @@ def test_a_constructor_that_raises_is_reported_and_the_rest_is_read(tmp_path: Pa
     assert linears(found, 0)["self_attn.o_proj"] == (64, 128)
 
 
-def test_endless_code_ends_with_a_sentence(tmp_path: Path) -> None:
+def test_an_endless_helper_costs_no_layer(tmp_path: Path) -> None:
     text = DENSE + "\ndef again(n):\n    return again(n) + again(n)\n"
     text = text.replace(
         "        self.norm = RMSNorm(", "        again(1)\n        self.norm = RMSNorm("
+    )
+    found = architecture(tmp_path, CONFIG, toy=text)
+    plain = architecture(tmp_path / "plain", CONFIG)
+
+    assert [linears(found, n) for n in range(2)] == [linears(plain, n) for n in range(2)]
+    assert found.unmapped == plain.unmapped
+
+
+@pytest.mark.parametrize(
+    "value", ["9 ** 9 ** 9", "1 << 10 ** 12", "[None] * 10 ** 12", "'x' * 10 ** 12"]
+)
+def test_what_is_too_large_to_be_worked_out_costs_no_layer(tmp_path: Path, value: str) -> None:
+    line = f"        self.many = {value}\n"
+    text = DENSE.replace("        self.norm = RMSNorm(", f"{line}        self.norm = RMSNorm(")
+    found = architecture(tmp_path, CONFIG, toy=text)
+    plain = architecture(tmp_path / "plain", CONFIG)
+
+    assert [linears(found, n) for n in range(2)] == [linears(plain, n) for n in range(2)]
+    assert found.unmapped == plain.unmapped
+
+
+def test_an_endless_constructor_ends_with_a_sentence(tmp_path: Path) -> None:
+    text = DENSE + (
+        "\nclass Again(nn.Module):\n    def __init__(self):\n"
+        "        self.one, self.other = Again(), Again()\n"
+    )
+    text = text.replace(
+        "        self.norm = RMSNorm(", "        self.again = Again()\n        self.norm = RMSNorm("
     )
     source = SglangSource(write_sglang(tmp_path, toy=text))
 

@@ -132,15 +132,15 @@ INT4 = KernelSpec(
     sought=("w4a16_moe", "moe_w4a16", "wna16", "marlin", "int4_group"),
 )
 _ACTIVATIONS = {
-    "silu": 3,
-    "swish": 3,
-    "swigluoai": 3,
-    "gelu": 4,
-    "relu2": 6,
-    "gelu_pytorch_tanh": 8,
-    "situ": 10,
+    "silu": (3, "Swiglu"),
+    "swish": (3, "Swiglu"),
+    "swigluoai": (3, "Swiglu"),
+    "gelu": (4, "Geglu"),
+    "relu2": (6, "Relu2"),
+    "gelu_pytorch_tanh": (8, "GegluTanh"),
+    "situ": (10, "Situ"),
 }
-"""Activation → number in FlashInfer's `ActivationType` (flashinfer/tllm_enums.py)."""
+"""Activation → number and name in FlashInfer's `ActivationType` (flashinfer/tllm_enums.py)."""
 _PRE_ROUTED = ("situ",)
 """Activations for which SGLang routes first and calls the routed kernel (sglang
 python/sglang/srt/layers/moe/moe_runner/flashinfer_trtllm.py)."""
@@ -270,7 +270,7 @@ def _mxfp4(
 
     A routing that the kernel does not know leaves the routed kernel, which takes chosen experts.
     """
-    activation = _ACTIVATIONS.get(moe.activation)
+    activation, member = _ACTIVATIONS.get(moe.activation, (None, ""))
     if activation is None:
         return Unmapped(
             what="moe", reason=f"FlashInfer has no number for the activation {moe.activation!r}"
@@ -299,6 +299,7 @@ def _mxfp4(
         layers=group.layers,
         sharded=True,
         variant="mxfp4",
+        requires=(f"flashinfer.fused_moe.ActivationType.{member}",),
     )
 
 

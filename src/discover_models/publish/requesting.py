@@ -308,6 +308,8 @@ class _Asking:
             )
         if found:
             return "it may be asked for already: look at the possible matches, then approve it"
+        if request.unread:
+            return f"{request.unread}: look whether it is there, then approve it"
         return "it waits for approval" if self.place.mode == "approve" else ""
 
     def _capped(self, decisions: Sequence[Decision]) -> list[Decision]:
@@ -339,14 +341,14 @@ class _Asking:
         self, request: Request, rows: tuple[Row, ...], found: tuple[FoundIssue, ...]
     ) -> Wanted:
         setting = self._setting(found)
-        commit = self.looked.flashinfer
+        at = (self.looked.release, self.looked.flashinfer)
         return Wanted(
             *request.id,
             title=request_title(request),
             facts=request_facts(request, rows),
             render=lambda limit: request_body(request, rows, setting, limit),
             elsewhere=True,
-            announcement=arrival(request, self.page, commit) if request.arrived else "",
+            announcement=arrival(request, self.page, at) if request.arrived else "",
         )
 
     def _with_text(self, decision: Decision) -> Decision:
@@ -364,6 +366,7 @@ class _Asking:
             page=self.page,
             repository=self.place.repository,
             server_url=self.place.server_url,
+            release=self.looked.release,
             searched=len(self.issues) if self.issues is not None else None,
             matches=found,
         )

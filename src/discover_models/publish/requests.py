@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 from pydantic import ValidationError
 
+from discover_models.domain.depth import Provider
 from discover_models.domain.evidence import Evidence
 from discover_models.domain.kernel import ClassifiedKernel, Inventory
 from discover_models.domain.manifest import Manifest, ManifestEvidence, ManifestKernel
@@ -60,6 +61,13 @@ class Looked:
         shas = (i.repo_shas.get("flashinfer", "") for i in self.inventories.values())
         return next(filter(None, shas), "")
 
+    @property
+    def release(self) -> str:
+        """The version that its checkout states; empty when no definition says it."""
+        kernels = (k for i in self.inventories.values() for k in i.kernels)
+        said = (k.depth.release for k in kernels if k.depth is not None)
+        return next((r.checkout for r in said if r is not None and r.checkout), "")
+
 
 @dataclass(frozen=True)
 class Row:
@@ -102,6 +110,12 @@ class Request:
     """Addresses that its entries carry, the most frequent first."""
     evidence: tuple[Evidence, ...] = ()
     """What was looked for in FlashInfer and found or not."""
+    near: tuple[str, ...] = ()
+    """What FlashInfer has of it."""
+    unread: str = ""
+    """Why a person should look before it is filed; empty where that is not needed."""
+    served_by: tuple[Provider, ...] = ()
+    """What SGLang runs in its place, as far as SGLang says so."""
     implementations: Mapping[str, Evidence] = field(default_factory=dict[str, Evidence])
     """Where SGLang defines the models, by repository."""
 
@@ -146,7 +160,7 @@ def kernel_requests(
             kernel.fi_lack.request if kernel.fi_lack and kernel.fi_status == "fi_missing" else ""
         )
         key = own.get(_url(kernel), "") or lacks
-        if key and kernel.required:
+        if key and kernel.required and not _unasked(kernel):
             bar = why_not(kernel, manifest, looked)
             found.setdefault(key, []).append(_Entry(manifest, kernel, bar))
     return tuple(_request("kernel-request", key, found[key]) for key in sorted(found))
@@ -234,6 +248,9 @@ def _request(kind: RequestKind, key: str, entries: Sequence[_Entry]) -> Request:
         barred="" if able else entries[0].bar,
         urls=tuple(url for url, _ in sorted(urls.items(), key=lambda u: (-u[1], u[0]))),
         evidence=_evidence(ranked),
+        near=tuple(dict.fromkeys(text for found in lacks for text in found.near)),
+        unread=next((found.unread for found in lacks if found.unread), ""),
+        served_by=_served_by(ranked),
         implementations={
             e.model: found for e in ranked for found in _values([e.manifest.implementation])
         },
@@ -262,6 +279,11 @@ def _row(kind: RequestKind, name: str, entries: Sequence[_Entry]) -> Row:
     )
 
 
+def _unasked(kernel: ManifestKernel) -> bool:
+    """Whether FlashInfer lacks it and need not have it."""
+    return kernel.fi_status == "fi_missing" and kernel.fi_lack is None
+
+
 def _state(kernel: ManifestKernel) -> Literal["missing", "there", "undecided"]:
     if kernel.phase1_status == "existing" or kernel.fi_status == "fi_supported":
         return "there"
@@ -277,6 +299,11 @@ def _trace_state(kernel: ManifestKernel) -> Literal["missing", "there", "undecid
 def _evidence(entries: Iterable[_Entry]) -> tuple[Evidence, ...]:
     found = (value for e in entries for value in _values(e.kernel.evidence))
     return tuple(dict.fromkeys(e for e in found if e.repository in ("flashinfer", _DATASET)))
+
+
+def _served_by(entries: Iterable[_Entry]) -> tuple[Provider, ...]:
+    known = (kernel_of(e.kernel).depth for e in entries)
+    return tuple(dict.fromkeys(p for depth in known if depth for p in depth.served_by))
 
 
 def _values(items: Iterable[ManifestEvidence | None]) -> Iterator[Evidence]:
@@ -301,10 +328,9 @@ def _doubt(seen: ClassifiedKernel, *, trace: bool) -> str:
         lacks = seen.fi_status == "fi_supported" and seen.fi_trace_template is False
     if seen.phase1_status != "new" or not lacks:
         return f"{name} is not decided so in this run"
-    if any(word in note for note in seen.notes for word in _DOUBT):
+    said = (*seen.required.notes, *seen.notes)
+    if any(word in note for note in said for word in _DOUBT):
         return f"something of {name} was not checked"
-    if not trace and seen.fi_lack is not None and not seen.fi_lack.apis:
-        return f"no API is known that would be {name}: only names were looked for"
     if not any(e.repository == "flashinfer" and e.commit for e in seen.evidence):
         return f"{name} has no evidence from FlashInfer"
     return ""

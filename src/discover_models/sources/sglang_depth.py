@@ -40,6 +40,8 @@ class Question:
     """What SGLang's configuration of the model says of it, of `TRAITS`."""
     layers: tuple[str, ...] = ()
     """SGLang's layers that lead to it, as a model's file calls them."""
+    own: tuple[str, ...] = ()
+    """Functions and classes of SGLang's own that do the same."""
 
 
 @dataclass(frozen=True)
@@ -145,6 +147,9 @@ class Depths:
             yield from self._alternatives(question, option, flags)
         if uses:
             return
+        for name in question.own:
+            for dotted, place in self._ways.definitions_of(name):
+                yield Provider(name="SGLang", function=dotted, evidence=(self._evidence(place),))
         for place in kernel_uses[:1]:
             yield Provider(name=KERNEL, evidence=(self._evidence(place),))
         for names in question.apis:

@@ -348,6 +348,7 @@ def _asked(
     lack = found.lack.model_copy(
         update={
             "near": has,
+            "read_at": "" if spec.apis else spec.read_at,
             "unread": _unread(spec, index.version),
             "data_type": kernel.variant or found.lack.data_type,
         }

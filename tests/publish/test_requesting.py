@@ -237,6 +237,16 @@ def test_a_later_model_is_added_to_the_same_request(host: Host):
     assert len(host.urls()) == 3
 
 
+def test_what_is_in_doubt_is_not_added_to_a_request(host: Host):
+    host.run(ALPHA)
+    doubtful = lacking("zeta_b", "zeta", notes=("its limit was not checked",))
+    assert host.action(host.run(ALPHA, model("Beta", doubtful))) == "unchanged"
+    assert host.action(host.run(ARRIVED, model("Beta", doubtful))) == "update"
+    (issue,) = host.issues()
+    assert "zeta_b" not in issue.body
+    assert len(host.comments(issue.number)) == 1
+
+
 def test_text_around_a_request_stays(host: Host):
     host.run(ALPHA)
     (issue,) = host.issues()

@@ -181,6 +181,16 @@ def test_trace_templates_are_asked_for_in_one_request():
     assert noted.kernels[0].foreign() == {"fi_trace_template_request_url": URL}
 
 
+def test_a_checkpoint_that_is_not_served_so_is_no_part_of_a_request():
+    bf16 = lacking(
+        "moe_b",
+        "moe",
+        required=builders.required("moe_b", "moe", notes=("the checkpoint itself is BF16",)),
+    )
+    found = asked(model("alpha", lacking("moe_a", "moe")), model("beta", bf16))
+    assert [row.definition for row in found["moe"].rows] == ["moe_a"]
+
+
 def test_what_another_kernel_does_as_well_is_no_part_of_a_request():
     """FlashInfer lacks it and is not asked for it, also where a request of ours has it noted."""
     lack, served = lacking("moe_a", "moe"), builders.missing("moe_b", fi_lack=None)

@@ -206,7 +206,8 @@ def report(bot: Bot, folder: Path) -> None:
     for key, issue in sorted(bot.requests().items()):
         (folder / f"{key}.md").write_text(f"# {issue.title}\n\n{issue.body}\n", "utf-8")
         rows = re.findall(r"^\| <code>(\w+)</code>", issue.body, re.MULTILINE)
-        models = re.findall(r"^- \[<code>([^<]+)</code>\]", issue.body, re.MULTILINE)
+        listed = issue.body.partition("### Affected model")[2].partition("###")[0]
+        models = re.findall(r"^- \[<code>([^<]+)</code>\]", listed, re.MULTILINE)
         print(f"\n{filed[key]} {key}: {issue.title}")
         print(f"    there since {said.get(key, 'not yet')}; {len(rows)} definitions:")
         print(f"    {', '.join(rows)}")
@@ -235,7 +236,8 @@ def test_every_model_from_the_first_week(
     for week in bot.weeks:
         commit = history.commits(week.day)[0]
         for text in week.announced.values():
-            assert f"as of {releases[week.day]} (commit <code>{commit[:12]}</code>)" in text
+            release = releases[week.day]
+            assert f"as of <code>{release}</code> (commit <code>{commit[:12]}</code>)" in text
     quiet = quiet_weeks(bot, history)
     assert len(quiet) == len(WEEKS) - len(set(map(history.commits, WEEKS)))
     for week in quiet:

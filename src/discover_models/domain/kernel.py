@@ -102,6 +102,8 @@ class Lack(Frozen):
     """Public names that were looked for."""
     near: tuple[str, ...] = ()
     """For people: what FlashInfer has of it, ``scores: flashinfer.fp8_paged_mqa_logits``."""
+    read_at: str = ""
+    """The release whose sources a person read for it; empty where its APIs are known."""
     unread: str = ""
     """Why a person should look before FlashInfer is asked; empty where that was done."""
 

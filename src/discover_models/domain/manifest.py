@@ -107,6 +107,7 @@ class ManifestLack(Open):
     data_type: str = ""
     apis: tuple[str, ...] = Field(default=(), description="public names that were looked for")
     near: tuple[str, ...] = Field(default=(), description="what FlashInfer has of it")
+    read_at: str = Field(default="", description="release whose sources were read for it")
     unread: str = Field(default="", description="why a person should look before it is asked for")
 
 

@@ -15,7 +15,7 @@ from discover_models.domain.dimension import Dim
 from discover_models.domain.kernel import Parallelism
 from discover_models.ops.base import KernelSpec, Need, attention_tp_name, split
 
-_ASKED_AS = ("gated_rmsnorm", "RMSNorm, per head or in groups, times the activation of a gate")
+_ASKED_AS = ("gated_rmsnorm", "gated RMSNorm, per head or in groups")
 _NEAR = (
     (
         "the norm times a sigmoid gate, without weight, heads of 64",

@@ -141,6 +141,9 @@ _ACTIVATIONS = {
     "situ": (10, "Situ"),
 }
 """Activation → number and name in FlashInfer's `ActivationType` (flashinfer/tllm_enums.py)."""
+_SWIGLU = "Swiglu"
+_TAKE_ACTIVATION = ("nvfp4", "fp8_per_tensor")
+"""Of the quantisations in `_BY_QUANTIZATION`, those whose kernels take an `activation_type`."""
 _PRE_ROUTED = ("situ",)
 """Activations for which SGLang routes first and calls the routed kernel (sglang
 python/sglang/srt/layers/moe/moe_runner/flashinfer_trtllm.py)."""
@@ -218,6 +221,7 @@ def _needs(
             layers=group.layers,
             sharded=True,
             variant=moe.quantization,
+            requires=_activation_member(moe) if moe.quantization in _TAKE_ACTIVATION else (),
         )
 
 
@@ -251,6 +255,7 @@ def _fp8_block_scale(
         layers=group.layers,
         sharded=True,
         variant="mxfp8" if moe.quantization == "mxfp8" else "fp8",
+        requires=_activation_member(moe),
         notes=notes,
     )
 
@@ -270,7 +275,7 @@ def _mxfp4(
 
     A routing that the kernel does not know leaves the routed kernel, which takes chosen experts.
     """
-    activation, member = _ACTIVATIONS.get(moe.activation, (None, ""))
+    activation = _ACTIVATIONS.get(moe.activation, (None, ""))[0]
     if activation is None:
         return Unmapped(
             what="moe", reason=f"FlashInfer has no number for the activation {moe.activation!r}"
@@ -299,8 +304,14 @@ def _mxfp4(
         layers=group.layers,
         sharded=True,
         variant="mxfp4",
-        requires=(f"flashinfer.fused_moe.ActivationType.{member}",),
+        requires=_activation_member(moe),
     )
+
+
+def _activation_member(moe: Moe) -> tuple[str, ...]:
+    """What the kernel must know besides SwiGLU, which each of them runs by default."""
+    member = _ACTIVATIONS.get(moe.activation, (0, ""))[1]
+    return (f"flashinfer.fused_moe.ActivationType.{member}",) if member not in ("", _SWIGLU) else ()
 
 
 def _local_experts(moe: Moe, parallelism: Parallelism) -> Dim:

@@ -39,9 +39,9 @@ _DOUBT = (
     "not checked",
     "not refreshed",
     "could not be read",
-    # A definition that stands for what the model could be served with, and is not.
-    "the checkpoint itself is",
 )
+_NOT_SERVED = "the checkpoint itself is"
+"""In the note of a definition that stands for what the model could be served with, and is not."""
 
 
 @dataclass(frozen=True)
@@ -112,6 +112,8 @@ class Request:
     """What was looked for in FlashInfer and found or not."""
     near: tuple[str, ...] = ()
     """What FlashInfer has of it."""
+    read_at: str = ""
+    """The release whose sources a person read for it; empty where its APIs are known."""
     unread: str = ""
     """Why a person should look before it is filed; empty where that is not needed."""
     served_by: tuple[Provider, ...] = ()
@@ -122,11 +124,6 @@ class Request:
     @property
     def id(self) -> tuple[str, str]:
         return self.kind, self.key
-
-    @property
-    def arrived(self) -> bool:
-        """Whether FlashInfer has all of it now."""
-        return bool(self.rows) and all(row.state == "there" for row in self.rows)
 
 
 @dataclass(frozen=True)
@@ -144,6 +141,11 @@ class _Entry:
         """A group's own model comes before its variants."""
         group = (self.manifest.group or self.model).casefold()
         return self.model.casefold() != group, self.model.casefold()
+
+
+def arrived(rows: Sequence[Row]) -> bool:
+    """Whether FlashInfer has all of it now."""
+    return bool(rows) and all(row.state == "there" for row in rows)
 
 
 def kernel_requests(
@@ -249,6 +251,7 @@ def _request(kind: RequestKind, key: str, entries: Sequence[_Entry]) -> Request:
         urls=tuple(url for url, _ in sorted(urls.items(), key=lambda u: (-u[1], u[0]))),
         evidence=_evidence(ranked),
         near=tuple(dict.fromkeys(text for found in lacks for text in found.near)),
+        read_at=lack.read_at if lack else "",
         unread=next((found.unread for found in lacks if found.unread), ""),
         served_by=_served_by(ranked),
         implementations={
@@ -280,8 +283,9 @@ def _row(kind: RequestKind, name: str, entries: Sequence[_Entry]) -> Row:
 
 
 def _unasked(kernel: ManifestKernel) -> bool:
-    """Whether FlashInfer lacks it and need not have it."""
-    return kernel.fi_status == "fi_missing" and kernel.fi_lack is None
+    """Whether FlashInfer lacks it and need not have it, or nobody can run it as it stands."""
+    need_not = kernel.fi_status == "fi_missing" and kernel.fi_lack is None
+    return need_not or any(_NOT_SERVED in note for note in kernel.notes)
 
 
 def _state(kernel: ManifestKernel) -> Literal["missing", "there", "undecided"]:
@@ -329,7 +333,7 @@ def _doubt(seen: ClassifiedKernel, *, trace: bool) -> str:
     if seen.phase1_status != "new" or not lacks:
         return f"{name} is not decided so in this run"
     said = (*seen.required.notes, *seen.notes)
-    if any(word in note for note in said for word in _DOUBT):
+    if any(word in note for note in said for word in (*_DOUBT, _NOT_SERVED)):
         return f"something of {name} was not checked"
     if not any(e.repository == "flashinfer" and e.commit for e in seen.evidence):
         return f"{name} has no evidence from FlashInfer"

@@ -105,7 +105,8 @@ def _classes(request: Request, models: set[str]) -> list[tuple[Evidence, list[st
 
 def request_facts(request: Request, rows: Sequence[Row]) -> dict[str, Any]:
     """What a request says, without commits, lines and dates."""
-    return {"rows": {row.definition: digest(row.fact())[:12] for row in rows}}
+    near = {"near": sorted(request.near)} if request.near else {}
+    return {"rows": {row.definition: digest(row.fact())[:12] for row in rows}, **near}
 
 
 def arrival(request: Request, page: Page, at: tuple[str, str]) -> str:

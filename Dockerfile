@@ -43,6 +43,8 @@ RUN apt-get update \
  && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends git \
  && apt-get clean \
  && rm -rf /var/lib/apt/lists/* /var/cache/apt/* /var/log/apt /var/log/dpkg.log \
+        /usr/share/man /usr/share/locale \
+ && find /usr/share/doc -type f ! -name copyright -delete \
  && git config --system --add safe.directory '*'
 
 COPY --from=build /opt/discover-models /opt/discover-models

@@ -56,6 +56,10 @@ import torch
 
 class SiluAndMul(torch.nn.Module):
     pass
+
+class GeluAndMul(torch.nn.Module):
+    def __init__(self, approximate="tanh"):
+        super().__init__()
 """,
     "layers/moe/topk.py": """
 import torch

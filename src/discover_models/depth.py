@@ -6,13 +6,12 @@ A source that could not be read, or does not say it, leaves its part out.
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Protocol
 
-from discover_models.domain.depth import Depth, Reach, Release, ShapePath, Veto
+from discover_models.domain.depth import Depth, Question, Reach, Release, ShapePath, Veto
 from discover_models.domain.evidence import Evidence
 from discover_models.domain.kernel import RequiredKernel
 from discover_models.errors import SourceError
 from discover_models.ops.base import KernelSpec
 from discover_models.ops.sglang_layers import LATENT, LAYERS
-from discover_models.sources.sglang_depth import Question
 
 _FEATURES = {
     "attention sinks": ("sinks", "has_attention_sinks"),
@@ -200,7 +199,9 @@ _WORDS = {
 
 def _shown(depth: Depth) -> str:
     asked = depth.reach and any(way.flag for way in depth.reach)
-    return "" if depth.call_site or not asked else "used by SGLang, not shown for this model"
+    return (
+        "" if depth.call_site or not asked else "SGLang uses it; that this model does was not seen"
+    )
 
 
 def _served(depth: Depth) -> str:

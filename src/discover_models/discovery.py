@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import PurePosixPath
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from discover_models.domain.candidate import (
     Candidate,
@@ -25,9 +25,11 @@ from discover_models.domain.candidate import (
 from discover_models.domain.evidence import Evidence, Repository
 from discover_models.domain.kernel import RequiredKernel
 from discover_models.domain.model_name import read_name, read_repository, same_model, tracked_title
-from discover_models.sources.cookbook import CookbookModel
-from discover_models.sources.novelties import NewClass, NewModels, NewRegistrations
-from discover_models.sources.pages import CookbookPage
+
+if TYPE_CHECKING:  # only their names are needed, and most runs look for nothing new
+    from discover_models.sources.cookbook import CookbookModel
+    from discover_models.sources.novelties import NewClass, NewModels, NewRegistrations
+    from discover_models.sources.pages import CookbookPage
 
 Confirm = Callable[[str], Mapping[str, Any] | None]
 """A repository's configuration, or None when it can't be had."""

@@ -3,10 +3,17 @@
 from pathlib import Path
 
 from discover_models.discovery import kernel_keys
-from discover_models.domain.architecture import Architecture, Moe
+from discover_models.domain.architecture import (
+    Architecture,
+    Moe,
+    OtherFfn,
+    OtherMixer,
+    Unmapped,
+)
 from discover_models.domain.candidate import ModelKernels
 from discover_models.domain.evidence import Evidence
 from discover_models.domain.kernel import Deferred, Inventory, Parallelism
+from discover_models.domain.listing import UnmappedClass
 from discover_models.errors import ConfigError, SourceError
 from discover_models.inventory import DEFAULT_PARALLELISM, build_inventory
 from discover_models.reading.architecture import read_architecture, read_mistral_architecture
@@ -128,6 +135,8 @@ def inventory_of(
 ) -> Inventory:
     """Every definition that the model needs, with its verdicts; `given`: the sizes asked for."""
     sizes, notes = _parallelism(file.hf_repo_id, world, given)
+    unknown, unread = _unknown_classes(file, architecture, world)
+    architecture = architecture.model_copy(update={"unmapped": (*architecture.unmapped, *unknown)})
     return build_inventory(
         slug=slug,
         repo_id=file.hf_repo_id,
@@ -136,7 +145,7 @@ def inventory_of(
         parallelism=sizes,
         sources=world.sources,
         repo_shas=world.repo_shas,
-        notes=notes,
+        notes=(*notes, *unread),
         implementation=_implementation(file, world),
     )
 
@@ -145,6 +154,40 @@ def _implementation(file: ConfigFile, world: World) -> Evidence | None:
     if isinstance(world.models, SourceError) or file.config is None:
         return None
     return world.models.defined(file.config)
+
+
+def _unknown_classes(
+    file: ConfigFile, architecture: Architecture, world: World
+) -> tuple[tuple[Unmapped, ...], tuple[str, ...]]:
+    """What SGLang's class constructs and no kernel is known for, and why that can't be told."""
+    if isinstance(world.models, SourceError) or file.config is None:
+        return (), ()
+    try:
+        found = world.models.unknown_classes(file.config)
+    except SourceError as error:
+        return (), (f"whether SGLang's class has layers that are unknown here is open: {error}",)
+    named = {part.name for g in architecture.groups for part in (g.mixer, g.ffn)
+             if isinstance(part, OtherMixer | OtherFfn)}  # fmt: skip
+    named |= {item.what for item in architecture.unmapped}
+    commit = world.repo_shas.get("sglang")
+    return tuple(
+        _unknown(item, architecture, commit) for item in found if item.name not in named
+    ), ()
+
+
+def _unknown(item: UnmappedClass, architecture: Architecture, commit: str | None) -> Unmapped:
+    place = Evidence(
+        repository="sglang",
+        commit=commit,
+        path=item.file,
+        line=item.line,
+        looked_for=item.name,
+    )
+    return Unmapped(
+        what=item.name,
+        reason=f"{architecture.name} constructs it, and which kernels it runs is not known",
+        evidence=(place,),
+    )
 
 
 def _parallelism(

@@ -28,9 +28,18 @@ _LOOSE = ("path", "ref", "basehead")
 
 
 def problems(
-    method: str, url: str, request: bytes | str | None, status: int, response: bytes
+    method: str,
+    url: str,
+    request: bytes | str | None,
+    status: int,
+    response: bytes,
+    *,
+    errors: bool = False,
 ) -> list[str]:
-    """What is wrong with one exchange, in words; `url` is the full one."""
+    """What is wrong with one exchange, in words; `url` is the full one.
+
+    `errors`: whether the bodies of error answers are looked at too.
+    """
     parts = urlsplit(url)
     if parts.path == GRAPHQL:
         return []
@@ -40,7 +49,7 @@ def problems(
         return [f"{where}: no such operation in openapi_slim.json"]
     found = _query_problems(operation, parse_qs(parts.query))
     found += _request_problems(operation, request)
-    found += _response_problems(operation, status, response)
+    found += _response_problems(operation, status, response, errors)
     return [f"{where}: {problem}" for problem in found]
 
 
@@ -107,11 +116,13 @@ def _request_problems(operation: dict[str, Any], request: bytes | str | None) ->
     return found + _schema_problems("request", f"{operation['operationId']}", schema, value)
 
 
-def _response_problems(operation: dict[str, Any], status: int, response: bytes) -> list[str]:
+def _response_problems(
+    operation: dict[str, Any], status: int, response: bytes, errors: bool
+) -> list[str]:
     described = operation["responses"].get(str(status))
     if described is None:
         return [] if status in UNDESCRIBED else [f"status {status} is not described"]
-    if status >= 400:
+    if status >= 400 and not errors:
         return []
     content = _resolved(described).get("content", {}).get("application/json")
     if content is None:

@@ -73,7 +73,11 @@ class Container:
         return buildah("run", *where, *options, self.name, "--", *command, check=False)
 
     def start(self, event: str, **inputs: str) -> subprocess.CompletedProcess[str]:
-        given = {variable_of(name.replace("_", "-")): value for name, value in inputs.items()}
+        """Start the action; names in capitals are variables, others are inputs."""
+        given = {
+            name if name.isupper() else variable_of(name.replace("_", "-")): value
+            for name, value in inputs.items()
+        }
         return self.run(
             *self.entry,
             HOME="/github/home",

@@ -220,6 +220,13 @@ def test_a_refused_write_says_why(backend: Backend):
         backend.create(new(title="x" * 257), titled())
 
 
+def test_a_refusal_whose_errors_are_texts_says_them(backend: Backend, emulator: Emulator):
+    body = '{"message": "Validation Failed", "errors": ["Labels may not be empty.", null]}'
+    emulator.faults([Fault(method="POST", status=422, body=body)])
+    with pytest.raises(RefusedError, match="Validation Failed Labels may not be empty"):
+        backend.create(new(), titled())
+
+
 def test_a_token_that_is_not_accepted_is_one_sentence_without_it(
     emulator: Emulator, caplog: pytest.LogCaptureFixture
 ):

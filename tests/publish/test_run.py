@@ -159,6 +159,17 @@ def test_the_second_run_writes_nothing(host: Host):
     assert host.store.saves == saves
 
 
+@pytest.mark.parametrize("models", [1, 9])
+def test_a_run_without_news_asks_as_little_for_many_models_as_for_one(host: Host, models: int):
+    inventories = [model(f"m{number}") for number in range(models)]
+    host.run(inventories, max_new_issues=20)
+    before = len(host.emulator.log())
+    host.run(inventories, max_new_issues=20)
+    asked = [f"{r.method} {r.path.partition('?')[0]}" for r in host.emulator.log()[before:]]
+    repository = f"GET /repos/{REPOSITORY}"
+    assert asked == [repository, *[f"{repository}/issues"] * 2]
+
+
 def test_commits_lines_and_dates_that_moved_are_no_reason_to_write(host: Host):
     host.run((model("alpha", builders.supported("rope_x")),))
     moved = builders.supported(
@@ -390,8 +401,8 @@ def test_the_models_of_a_group_share_an_issue_that_says_who_needs_what(host: Hos
         "beta</code>](https://huggingface.co/sample-org/beta)",
         "blob/kernel-inventory/manifests/beta-nvfp4.json",
         "2 FlashInfer missing",
-        "moe_x</code><br>only for beta |",
-        "moe_fp4</code><br>only for beta-nvfp4 |",
+        "moe_x</code> | any | 94 | none yet | only for beta |",
+        "moe_fp4</code> | any | 94 | none yet | only for beta-nvfp4 |",
         "rope_x</code> |",
     ):
         assert said in body, said

@@ -168,7 +168,7 @@ def test_the_condition_of_the_forwarding_wrapper(release: Releases) -> None:
 
 def test_what_serves_activations_instead(release: Releases) -> None:
     (note,) = release.index("0.5.23").calls("flashinfer.activation.silu_and_mul").notes
-    assert note.startswith("sgl_kernel.silu_and_mul is used (")
+    assert note.startswith("SGLang uses sgl_kernel.silu_and_mul, which")
 
 
 @pytest.mark.parametrize("version", ["0.5.10", "0.5.16"])

@@ -80,6 +80,38 @@ def test_a_tracking_issue_shows_everything_that_is_known():
         assert said in text.replace("&quot;", '"'), said
 
 
+def test_a_note_of_many_rows_is_said_once_below_them():
+    long = "SGLang: --attention-backend flashinfer (default); --attention-backend trtllm_mha"
+    kernels = [
+        builders.supported(f"gqa_{n}", notes=(long, "odd") if n % 2 else (long,)) for n in range(4)
+    ]
+    body = tracking_body(sample(*kernels), PAGE, 60_000).split("Axes and evidence")[0]
+    assert body.count(long) == 1
+    assert re.search(rf"^1\. {re.escape(long)}$", body, re.M)
+    cells = re.findall(r"^\| <code>gqa.*\| ([^|]*) \|$", body, re.M)
+    assert cells == ["[1]", "odd [1]", "[1]", "odd [1]"]
+
+
+def test_no_name_of_a_field_is_shown_in_a_note():
+    kernel = builders.undecided("rope_x", notes=("sgl_status undecided: it rests on fi_status",))
+    body = tracking_body(sample(kernel), PAGE, 60_000).split("<summary>Manifest")[0]
+    assert "SGLang undecided: it rests on FlashInfer" in body
+    assert "_status" not in text_of(body)
+
+
+def test_notes_below_a_table_go_before_its_rows():
+    kernels = [
+        builders.missing(f"moe_{n}", notes=(f"a rather long reason of its own, number {n}",))
+        for n in range(60)
+    ]
+    body = tracking_body(sample(*kernels), PAGE, 7_000)
+    assert length(body) <= 7_000
+    assert body.count("| <code>moe_") == 60
+    shown = len(re.findall(r"^\d+\. a rather long", body, re.M))
+    assert 0 < shown < 60
+    assert f"_{60 - shown} more left out" in body
+
+
 def test_evidence_is_a_permalink_only_to_public_hosts():
     link = f"https://github.com/flashinfer-ai/flashinfer/blob/{'b' * 40}/flashinfer/decode.py#L700"
     assert link in tracking_body(sample(), PAGE, 60_000)

@@ -140,12 +140,12 @@ def shown(body: str) -> str:
 @given(STRINGS)
 @example("https://evil.example/@a#1")
 def test_no_text_changes_the_structure_of_a_report(text: str) -> None:
-    assert structure(markdown(text)) == structure(markdown("harmless"))
+    assert structure(markdown(text)) == structure(markdown("h" * len(text)))
 
 
 @pytest.mark.parametrize("text", HOSTILE)
 def test_no_known_trick_changes_the_structure_of_a_report(text: str) -> None:
-    assert structure(markdown(text)) == structure(markdown("harmless"))
+    assert structure(markdown(text)) == structure(markdown("h" * len(text)))
 
 
 @settings(max_examples=60, deadline=None)

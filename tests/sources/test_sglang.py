@@ -444,9 +444,22 @@ def test_forwarding_wrapper_of_the_kernel_package(checkout: Path) -> None:
     forward = "sgl-kernel/python/sgl_kernel/elementwise.py"
     assert places(lookup) == [("layers/a.py", 1), ("layers/a.py", 5), (forward, 10)]
     assert lookup.notes == (
-        "through sgl_kernel.elementwise.rmsnorm, which forwards at "
-        f"{forward}:10, when _has and x.dtype in TYPES",
+        "through sgl_kernel.elementwise.rmsnorm, which forwards to FlashInfer "
+        "when _has and x.dtype in TYPES",
     )
+
+
+def test_a_line_that_moved_says_the_same(checkout: Path) -> None:
+    apis = ("flashinfer.norm.rmsnorm", "flashinfer.activation.silu")
+    said: list[list[tuple[str, ...]]] = []
+    for above in ("", "# moved\n\n"):
+        srt(checkout, above + TAKES)
+        kernel(
+            checkout, __init__="from sgl_kernel.elementwise import *\n", elementwise=above + FORWARD
+        )
+        said.append([calls(checkout, api).notes for api in apis])
+    assert all(said[0])
+    assert said[0] == said[1]
 
 
 def test_forwarding_through_a_helper(checkout: Path) -> None:
@@ -461,10 +474,8 @@ def test_a_wrapper_that_does_not_forward(checkout: Path) -> None:
     kernel(checkout, __init__="from sgl_kernel.elementwise import *\n", elementwise=FORWARD)
     lookup = calls(checkout, "flashinfer.activation.silu")
     assert not lookup.used
-    assert lookup.notes == (
-        "sgl_kernel.silu is used (python/sglang/srt/layers/a.py:4); "
-        "it does not forward to FlashInfer",
-    )
+    assert lookup.notes == ("SGLang uses sgl_kernel.silu, which does not forward to FlashInfer",)
+    assert ("layers/a.py", 4) in places(lookup)
 
 
 def test_a_kernel_function_behind_another_is_not_what_sglang_takes(checkout: Path) -> None:

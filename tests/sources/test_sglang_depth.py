@@ -6,9 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from discover_models.domain.depth import Depth
+from discover_models.domain.depth import Depth, Question
 from discover_models.sources.sglang import SglangIndex
-from discover_models.sources.sglang_depth import Question
 
 SRT = "python/sglang/srt"
 REGISTRY = """\

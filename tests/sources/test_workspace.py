@@ -1,5 +1,6 @@
 import multiprocessing
 import os
+import re
 import shutil
 import signal
 import sys
@@ -149,6 +150,22 @@ def test_same_run_twice_changes_nothing(tmp_path: Path, remote: Remote) -> None:
     assert prepare(tmp_path / "ws", remote) == first
 
 
+def test_a_refresh_with_nothing_new_asks_the_remote_once(
+    tmp_path: Path, remote: Remote, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = prepare(tmp_path / "ws", remote)
+    asked = tmp_path / "asked"
+    script = tmp_path / "bin" / "git"
+    script.parent.mkdir()
+    # Every service of the remote that git starts is one connection over the network.
+    script.write_text(f'#!/bin/sh\nGIT_TRACE={asked} exec {shutil.which("git")} "$@"\n')
+    script.chmod(0o755)
+    monkeypatch.setenv("PATH", str(script.parent), prepend=os.pathsep)
+    assert prepare(tmp_path / "ws", remote) == before
+    trace = asked.read_text()
+    assert len(re.findall(r"trace: (?:run_command|start_command): .*upload-pack", trace)) == 1
+
+
 def test_a_new_commit_is_fetched(tmp_path: Path, remote: Remote) -> None:
     prepare(tmp_path / "ws", remote)
     new = remote.commit(
@@ -208,7 +225,7 @@ def test_remote_gone_keeps_what_is_there(tmp_path: Path, remote: Remote) -> None
     shutil.move(remote.folder, tmp_path / "elsewhere")
     after = prepare(tmp_path / "ws", remote)
     assert after.commit == before.commit
-    assert "fetch failed" in after.error
+    assert "ls-remote failed" in after.error
 
 
 # Somebody's work
@@ -387,7 +404,7 @@ def test_a_refresh_killed_at_any_call_is_continued(tmp_path: Path, remote: Remot
         ws = tmp_path / f"ws{calls}"
         prepare(ws, remote)
         remote.commit(
-            f"2026-05-{calls + 1:02}T00:00:00Z",
+            f"2026-05-{calls // 24 + 1:02}T{calls % 24:02}:00:00Z",
             {MODEL.format("first"): f"{calls}\n", MODEL.format(f"n{calls}"): "n\n"},
         )
         if not killed_run(ws, remote, die_at(calls + 1, tmp_path)):

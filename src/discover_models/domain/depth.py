@@ -4,6 +4,7 @@ Each value says only what a line of FlashInfer or SGLang says; what could not be
 empty tuple or ``not checked``, never a guess.
 """
 
+from dataclasses import dataclass
 from typing import Literal
 
 from discover_models.domain.evidence import Evidence
@@ -92,3 +93,23 @@ class Depth(Frozen):
     """Lines in the model's own file that lead to the kernel; empty: not shown for this model."""
     served_by: tuple[Provider, ...] = ()
     vetoes: tuple[Veto, ...] = ()
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is asked of SGLang about one kernel of one model."""
+
+    apis: tuple[tuple[str, ...], ...]
+    """The APIs that implement it, each with its other names."""
+    passes: str = ""
+    omits: str = ""
+    latent: bool | None = None
+    """Whether it is attention over a latent cache; None for what is no attention."""
+    model: str = ""
+    """The class in `architectures`."""
+    traits: frozenset[str] = frozenset()
+    """What SGLang's configuration of the model says of it, of `sources.sglang_ways.TRAITS`."""
+    layers: tuple[str, ...] = ()
+    """SGLang's layers that lead to it, as a model's file calls them."""
+    own: tuple[str, ...] = ()
+    """Functions and classes of SGLang's own that do the same."""

@@ -484,9 +484,13 @@ def _message(error: GithubException) -> str:
     if not isinstance(data, dict):
         return ""
     values = cast("dict[str, Any]", data)
-    details = [
-        str(cast("dict[str, Any]", e).get("message", ""))
-        for e in cast("list[Any]", values.get("errors") or [])
-        if isinstance(e, dict)
-    ]
+    details = map(_detail, cast("list[Any]", values.get("errors") or []))
     return " ".join(" ".join((str(values.get("message", "")), *details)).split())[:300]
+
+
+def _detail(error: object) -> str:
+    """One of the errors of a refusal: text, or an object that need not have a message."""
+    if not isinstance(error, dict):
+        return str(error)
+    values = cast("dict[str, Any]", error)
+    return str(values.get("message") or f"{values.get('field', '')}: {values.get('code', '')}")

@@ -131,6 +131,10 @@ class _Entry:
     manifest: Manifest
     kernel: ManifestKernel
     bar: str
+    seen: ClassifiedKernel
+    """As this run saw it, or else as the manifest remembers it."""
+    implementation: Evidence | None
+    """Likewise where SGLang defines the model's class."""
 
     @property
     def model(self) -> str:
@@ -163,15 +167,14 @@ def kernel_requests(
         )
         key = own.get(_url(kernel), "") or lacks
         if key and kernel.required and not _unasked(kernel):
-            bar = why_not(kernel, manifest, looked)
-            found.setdefault(key, []).append(_Entry(manifest, kernel, bar))
+            found.setdefault(key, []).append(_entry(manifest, kernel, looked))
     return tuple(_request("kernel-request", key, found[key]) for key in sorted(found))
 
 
 def trace_request(manifests: Iterable[Manifest], looked: Looked) -> Request | None:
     """The request for trace templates; None when none is missing and none was asked for."""
     entries = [
-        _Entry(manifest, kernel, why_not(kernel, manifest, looked, trace=True))
+        _entry(manifest, kernel, looked, trace=True)
         for manifest, kernel in _entries(manifests)
         if kernel.required and (_untraced(kernel) or _url(kernel, "trace-request"))
     ]
@@ -190,13 +193,34 @@ def why_not(entry: ManifestKernel, model: Manifest, looked: Looked, *, trace: bo
     name = model.hf_repo_id.casefold()
     if name in looked.unsettled:
         return f"{model.hf_repo_id} is not settled"
-    inventory = looked.inventories.get(name)
-    if inventory is None:
+    if name not in looked.inventories:
         return f"{model.hf_repo_id} was not looked at in this run"
-    seen = [k for k in inventory.kernels if k.required.definition_name == entry.definition_name]
-    if len(seen) != 1:
+    seen = _seen(entry, model, looked)
+    if seen is None:
         return f"{entry.definition_name} was not classified in this run"
-    return _doubt(seen[0], trace=trace)
+    return _doubt(seen, trace=trace)
+
+
+def _seen(entry: ManifestKernel, model: Manifest, looked: Looked) -> ClassifiedKernel | None:
+    """What this run says of an entry; None where it did not look."""
+    inventory = looked.inventories.get(model.hf_repo_id.casefold())
+    kernels = inventory.kernels if inventory is not None else ()
+    found = [k for k in kernels if k.required.definition_name == entry.definition_name]
+    return found[0] if len(found) == 1 else None
+
+
+def _entry(
+    model: Manifest, kernel: ManifestKernel, looked: Looked, *, trace: bool = False
+) -> _Entry:
+    inventory = looked.inventories.get(model.hf_repo_id.casefold())
+    remembered = next(_values([model.implementation]), None)
+    return _Entry(
+        manifest=model,
+        kernel=kernel,
+        bar=why_not(kernel, model, looked, trace=trace),
+        seen=_seen(kernel, model, looked) or kernel_of(kernel),
+        implementation=inventory.implementation if inventory is not None else remembered,
+    )
 
 
 def known_request(request: Request, known: Mapping[str, str]) -> str:
@@ -254,9 +278,7 @@ def _request(kind: RequestKind, key: str, entries: Sequence[_Entry]) -> Request:
         read_at=lack.read_at if lack else "",
         unread=next((found.unread for found in lacks if found.unread), ""),
         served_by=_served_by(ranked),
-        implementations={
-            e.model: found for e in ranked for found in _values([e.manifest.implementation])
-        },
+        implementations={e.model: e.implementation for e in ranked if e.implementation},
     )
 
 
@@ -301,12 +323,12 @@ def _trace_state(kernel: ManifestKernel) -> Literal["missing", "there", "undecid
 
 
 def _evidence(entries: Iterable[_Entry]) -> tuple[Evidence, ...]:
-    found = (value for e in entries for value in _values(e.kernel.evidence))
+    found = (value for e in entries for value in e.seen.evidence)
     return tuple(dict.fromkeys(e for e in found if e.repository in ("flashinfer", _DATASET)))
 
 
 def _served_by(entries: Iterable[_Entry]) -> tuple[Provider, ...]:
-    known = (kernel_of(e.kernel).depth for e in entries)
+    known = (e.seen.depth for e in entries)
     return tuple(dict.fromkeys(p for depth in known if depth for p in depth.served_by))
 
 

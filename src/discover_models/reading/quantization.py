@@ -202,7 +202,12 @@ def _module_kind(value: object) -> str:
     algorithm = cast("dict[str, object]", value).get("quant_algo") if isinstance(
         value, dict
     ) else value  # fmt: skip
-    return _ALGORITHMS.get(str(algorithm).upper(), str(algorithm).lower())
+    return _kind_of(str(algorithm))
+
+
+@lru_cache(maxsize=32)
+def _kind_of(algorithm: str) -> str:
+    return _ALGORITHMS.get(algorithm.upper(), algorithm.lower())
 
 
 def _compressed_tensors(section: Mapping[str, object]) -> str:

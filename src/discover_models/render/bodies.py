@@ -28,7 +28,7 @@ from discover_models.render.demand import demand_cells
 from discover_models.render.environment import markdown
 from discover_models.render.escape import fenced, plain
 from discover_models.render.from_manifest import inventory_of, kernel_of
-from discover_models.render.groups import GROUPS, GroupKey, clipped, group_of, groups, notes
+from discover_models.render.groups import GROUPS, GroupKey, group_of, groups
 from discover_models.render.links import request_link
 from discover_models.render.united import united
 
@@ -43,7 +43,7 @@ _TRACKING_ORDER = (
     "section",
     "request texts",
     *(f"evidence {key}" for key in _IMPORTANCE),
-    *_IMPORTANCE,
+    *(part for key in _IMPORTANCE for part in (f"notes {key}", key)),
     "unmapped",
 )
 """What rows go first when a body is too long: evidence is also in the manifests."""
@@ -193,13 +193,11 @@ class _Proof(NamedTuple):
     """What supports the verdicts of some definitions alike."""
 
     kernels: tuple[ClassifiedKernel, ...]
-    notes: tuple[str, ...]
-    """Those that are clipped in the table."""
     evidence: tuple[Evidence, ...]
     tests: tuple[Evidence, ...]
 
 
-_Shared = tuple[tuple[str, ...], tuple[Evidence, ...], tuple[Evidence, ...]]
+_Shared = tuple[tuple[Evidence, ...], tuple[Evidence, ...]]
 
 
 def tracking_title(manifest: Manifest) -> str:
@@ -446,9 +444,8 @@ def _proofs(kernels: Iterable[ClassifiedKernel]) -> tuple[_Proof, ...]:
     for kernel in kernels:
         every = dict.fromkeys(kernel.required.evidence + kernel.evidence)
         told = tuple(e for e in every if e.found or e.repository != "flashinfer-trace")
-        long = tuple(note for note in notes(kernel) if clipped(note) != note)
-        if long or told or kernel.tests or kernel.required.axes:
-            shared.setdefault((long, told, kernel.tests), []).append(kernel)
+        if told or kernel.tests or kernel.required.axes:
+            shared.setdefault((told, kernel.tests), []).append(kernel)
     return tuple(_Proof(tuple(kernels), *proof) for proof, kernels in shared.items())
 
 

@@ -50,6 +50,7 @@ def _environment(finalize: Callable[[object], Markup]) -> Environment:
         "fenced": fenced,
         "quiet": links.quiet,
         "groups": groups.groups,
+        "noted": groups.noted,
         "notes": groups.notes,
         "permalink": links.permalink,
         "model_page": links.model_page,

@@ -10,6 +10,10 @@ from discover_models.domain.kernel import ClassifiedKernel, Inventory, Paralleli
 GroupKey = Literal["existing", "ready", "sgl_missing", "fi_missing", "undecided"]
 GROUPS: tuple[GroupKey, ...] = ("existing", "ready", "sgl_missing", "fi_missing", "undecided")
 _NOTE_WIDTH = 72
+_SHORT_NOTE = 24
+"""A note of a few words stands in every row that it is about."""
+_FIELDS = {"fi_status": "FlashInfer", "sgl_status": "SGLang", "fi_trace_template": "trace template"}
+_FIELDS_IN_TEXT = re.compile("|".join(_FIELDS))
 
 
 class Group(NamedTuple):
@@ -25,6 +29,28 @@ class Proof(NamedTuple):
     names: tuple[str, ...]
     evidence: tuple[Evidence, ...]
     tests: tuple[Evidence, ...]
+
+
+class NotedRow(NamedTuple):
+    """A definition with what is said of it beside its verdict."""
+
+    kernel: ClassifiedKernel
+    numbers: tuple[int, ...]
+    """Which of the table's notes, counted from 1, are about it."""
+    notes: tuple[str, ...]
+    """Short notes, which its own cell holds."""
+
+
+class Noted(NamedTuple):
+    """The rows of a table and the notes below it, each of which is said once."""
+
+    rows: tuple[NotedRow, ...]
+    notes: tuple[str, ...]
+
+    @property
+    def any(self) -> bool:
+        """Whether anything is noted at all."""
+        return any(row.numbers or row.notes for row in self.rows)
 
 
 def group_of(kernel: ClassifiedKernel) -> GroupKey:
@@ -85,7 +111,31 @@ def notes(kernel: ClassifiedKernel) -> tuple[str, ...]:
             said.append("no workloads yet")
     if kernel.required.variant:
         said.append(f"variant: {kernel.required.variant}")
-    return _unique((*said, *kernel.notes, *kernel.required.notes))
+    return _unique((*said, *map(_readable, (*kernel.notes, *kernel.required.notes))))
+
+
+def noted(kernels: Sequence[ClassifiedKernel]) -> Noted:
+    """A table's rows with their notes; longer ones go below it, once each."""
+    said = [notes(kernel) for kernel in kernels]
+    below = _unique(note for row in said for note in row if len(note) > _SHORT_NOTE)
+    number = {note: n for n, note in enumerate(below, 1)}
+    rows = (
+        NotedRow(
+            kernel,
+            tuple(sorted(number[note] for note in row if note in number)),
+            tuple(note for note in row if note not in number),
+        )
+        for kernel, row in zip(kernels, said, strict=True)
+    )
+    return Noted(tuple(rows), below)
+
+
+def _readable(note: str) -> str:
+    """The note without the names of the manifest's fields."""
+    field, mark, rest = note.partition(" undecided: ")
+    if not mark or field not in _FIELDS:
+        return note
+    return f"{_FIELDS[field]} undecided: {_FIELDS_IN_TEXT.sub(lambda m: _FIELDS[m[0]], rest)}"
 
 
 def short_note(kernel: ClassifiedKernel) -> str:

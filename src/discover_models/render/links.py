@@ -1,11 +1,16 @@
 """Permalinks: only to public hosts, at full commit ids."""
 
+from __future__ import annotations
+
 import re
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit
 
 from discover_models.domain.evidence import Evidence
-from discover_models.domain.manifest import ManifestKernel
+
+if TYPE_CHECKING:  # most runs write no manifest
+    from discover_models.domain.manifest import ManifestKernel
 
 _PUBLIC = {
     "github.com": re.compile(r"/[\w.-]+/[\w.-]+"),

@@ -1,15 +1,20 @@
 """Inventories as text, Markdown and JSON; the wording is in the templates."""
 
+from __future__ import annotations
+
 import difflib
 import json
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
-from discover_models.changes import News
 from discover_models.domain.candidate import Discovery
 from discover_models.domain.evidence import Evidence
 from discover_models.domain.kernel import ClassifiedKernel, Deferred, Inventory
 from discover_models.errors import UsageError
 from discover_models.render.environment import markdown, text
+
+if TYPE_CHECKING:  # most runs write no manifest
+    from discover_models.changes import News
 
 
 def render_text(inventories: Sequence[Inventory], deferred: Sequence[Deferred] = ()) -> str:

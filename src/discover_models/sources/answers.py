@@ -14,14 +14,13 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from pydantic import TypeAdapter, ValidationError
 
-from discover_models.domain.depth import Depth, Release, ShapePath
+from discover_models.domain.depth import Depth, Question, Release, ShapePath
 from discover_models.domain.evidence import Evidence
 from discover_models.domain.kernel import ApiLookup, CallLookup
 from discover_models.errors import SourceError
 from discover_models.sources import flashinfer_files, sglang_files
 from discover_models.sources.cache import DiskCache
 from discover_models.sources.contents import Contents
-from discover_models.sources.sglang_depth import Question
 from discover_models.sources.sglang_pin import pinned_flashinfer
 
 if TYPE_CHECKING:  # opened only for questions that are new
@@ -144,7 +143,7 @@ class FlashInferAnswers:
         self._checkout = checkout
         self._commit = commit
         self._contents = Contents(checkout) if cache is not None else None
-        key = files_key(self._contents, flashinfer_files.searched_files(checkout))
+        key = _files_key(self._contents, flashinfer_files.searched_files)
         self._answers = Answers("flashinfer", key, commit, cache)
         if not self._answers.any:
             _ = self._index
@@ -216,7 +215,7 @@ class FlashInferAnswers:
 
     @cached_property
     def _headers(self) -> str | None:
-        return files_key(self._contents, flashinfer_files.header_files(self._checkout))
+        return _files_key(self._contents, flashinfer_files.header_files)
 
     def _file(self, path: str) -> str:
         """A file and its content: it need not be one of those that the key stands for."""
@@ -241,8 +240,7 @@ class SglangAnswers:
         self._commit = commit
         self._cache = cache
         self._contents = (contents or Contents(checkout)) if cache is not None else None
-        key = files_key(self._contents, sglang_files.searched_files(checkout))
-        self._answers = Answers("sglang", key, commit, cache)
+        self._answers = Answers("sglang", sglang_key(self._contents), commit, cache)
         if not self._answers.any:
             _ = self._index
 
@@ -263,7 +261,7 @@ class SglangAnswers:
         return self._answers.ask(f"{question}", _DEPTH, lambda: self._index.depth(question))
 
     def pinned(self) -> Evidence | None:
-        return pinned_flashinfer(self._checkout, self._commit)
+        return self._pinned
 
     def linear_layer(self) -> CallLookup:
         return self._answers.ask("linear layer", _CALL, lambda: self._index.linear_layer())
@@ -271,6 +269,10 @@ class SglangAnswers:
     def save(self) -> None:
         """Keep the new answers."""
         self._answers.save()
+
+    @cached_property
+    def _pinned(self) -> Evidence | None:
+        return pinned_flashinfer(self._checkout, self._commit)
 
     @cached_property
     def _index(self) -> SglangIndex:
@@ -283,10 +285,15 @@ class SglangAnswers:
         return index
 
 
-def files_key(contents: Contents | None, paths: Iterable[str]) -> str | None:
-    """Stands for the files, and for where they are, which the text of an error may name.
+def sglang_key(contents: Contents | None) -> str | None:
+    """Stands for all of SGLang's files that an answer can rest on, and for where they are.
 
     None where nothing is kept or a file can't be read.
     """
-    files = contents.key(paths) if contents is not None else None
+    return _files_key(contents, sglang_files.searched_files)
+
+
+def _files_key(contents: Contents | None, searched: Callable[[Path], Iterable[str]]) -> str | None:
+    """Likewise for files of any checkout; the text of an error may name where they are."""
+    files = contents.key_of_all(searched) if contents is not None else None
     return f"{files} {contents.checkout}" if files and contents is not None else None

@@ -5,10 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from discover_models.domain.listing import ArchitectureListing
-from discover_models.sources.answers import Answers, Kind, files_key
+from discover_models.sources.answers import Answers, Kind, sglang_key
 from discover_models.sources.cache import DiskCache
 from discover_models.sources.contents import Contents
-from discover_models.sources.sglang_files import searched_files
 
 _LISTING: Kind[ArchitectureListing] = Kind(ArchitectureListing)
 
@@ -20,7 +19,7 @@ def listed_architectures(
 
     Raises SourceError where the checkout has no package of models.
     """
-    key = files_key(Contents(checkout), searched_files(checkout)) if cache is not None else None
+    key = sglang_key(Contents(checkout)) if cache is not None else None
     answers = Answers("sglang-architectures", key, commit, cache)
     try:
         return answers.ask("listing", _LISTING, lambda: _read(checkout, commit))

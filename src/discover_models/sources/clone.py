@@ -200,6 +200,10 @@ def _refresh(git: Git, wanted: Wanted, say: Callable[[str], None]) -> None:
 
 def _refresh_ours(git: Git, wanted: Wanted, marker: Marker, interrupted: bool) -> None:
     """Every step is safe to repeat; the marker says from which one a killed run goes on."""
+    if not interrupted and _is_current(git, wanted, marker):
+        git.succeeds("update-index", "-q", "--refresh")
+        _fetch_compared(git, wanted, marker.commit)
+        return
     busy = marker.model_copy(update={"busy": True})
     _write_marker(git.folder, busy)
     git.bytes("remote", "set-url", "origin", wanted.spec.url)
@@ -212,6 +216,23 @@ def _refresh_ours(git: Git, wanted: Wanted, marker: Marker, interrupted: bool) -
     git.succeeds("update-index", "-q", "--refresh")
     _fetch_compared(git, wanted, commit)
     _write_marker(git.folder, Marker(url=wanted.spec.url, commit=commit, folders=wanted.folders))
+
+
+def _is_current(git: Git, wanted: Wanted, marker: Marker) -> bool:
+    """Whether the clone holds all that a fetch could bring, which one question tells."""
+    spec = wanted.spec
+    if marker.busy or (marker.url, marker.folders) != (spec.url, wanted.folders):
+        return False
+    if git.text("rev-parse", "HEAD") != marker.commit:
+        return False
+    if wanted.since and find_base(git, marker.commit, wanted.since).kind == "boundary":
+        return False
+    if is_commit_id(spec.revision):
+        return spec.revision == marker.commit
+    there = _remote_refs(git, spec)
+    names = (f"refs/heads/{spec.revision}", *(f"refs/tags/{spec.revision}{p}" for p in _PEELED))
+    known = (there.get(name) for name in (names if spec.revision else ("HEAD",)))
+    return next(filter(None, known), None) == marker.commit
 
 
 def _move(git: Git, commit: str, known: tuple[str, ...], *, force: bool) -> None:
@@ -267,6 +288,10 @@ def _reach_base(git: Git, fetch: _Fetch, commit: str, since: datetime) -> str:
     return commit
 
 
+_PEELED = ("^{}", "")
+"""What follows a tag's name where git lists refs: first the commit of an annotated one."""
+
+
 @dataclass(frozen=True)
 class _Fetch:
     git: Git
@@ -286,15 +311,23 @@ class _Fetch:
         return self.git.text("rev-parse", "--verify", f"{_FETCHED}^{{commit}}")
 
 
+def _remote_refs(git: Git, spec: SourceSpec) -> dict[str, str]:
+    """The remote's refs of a revision's name, or its HEAD, with their ids."""
+    names = ["HEAD"]
+    if spec.revision:
+        names = [f"refs/heads/{spec.revision}", f"refs/tags/{spec.revision}*"]
+    out = git.text("ls-remote", "--", spec.url, *names, timeout=NETWORK_TIMEOUT)
+    return {name: oid for oid, _, name in (line.partition("\t") for line in out.splitlines())}
+
+
 def _remote_name(git: Git, spec: SourceSpec) -> str:
     """What to ask the remote for: its HEAD, a branch, a tag, or a commit id."""
     if not spec.revision:
         return "HEAD"
     if is_commit_id(spec.revision):
         return spec.revision
+    there = _remote_refs(git, spec)
     names = [f"refs/{kind}/{spec.revision}" for kind in ("heads", "tags")]
-    out = git.text("ls-remote", "--", spec.url, *names, timeout=NETWORK_TIMEOUT)
-    there = {line.partition("\t")[2] for line in out.splitlines()}
     found = next((name for name in names if name in there), None)
     if found is None:
         raise SourceError(f"{spec.url} has no branch or tag {spec.revision!r}")

@@ -97,7 +97,8 @@ def parse_json(content: bytes, name: str) -> dict[str, Json]:
         raise _malformed(name, f"it is not JSON ({error})") from error
     if not isinstance(value, dict):
         raise _malformed(name, "it holds no JSON object")
-    if _is_deeper(value, DEEPEST):
+    openings = content.count(b"{") + content.count(b"[")
+    if openings > DEEPEST and _is_deeper(value, DEEPEST):
         raise _malformed(name, "it is nested too deeply")
     return cast("dict[str, Json]", value)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
 from pathlib import Path
 
@@ -21,6 +21,7 @@ class Contents:
 
     def __init__(self, checkout: Path) -> None:
         self.checkout = checkout
+        self._keys: dict[Callable[[Path], Iterable[str]], str | None] = {}
 
     def id_of(self, path: str) -> str | None:
         """The id of one file, by its path in the checkout; None for one that can't be read."""
@@ -41,6 +42,12 @@ class Contents:
                 return None
             digest.update(f"{path}\0{content}\n".encode("utf-8", "surrogateescape"))
         return digest.hexdigest()
+
+    def key_of_all(self, searched: Callable[[Path], Iterable[str]]) -> str | None:
+        """Likewise for the files that a search of the checkout gives, which is done once."""
+        if searched not in self._keys:
+            self._keys[searched] = self.key(searched(self.checkout))
+        return self._keys[searched]
 
     @cached_property
     def _unchanged(self) -> dict[str, str]:

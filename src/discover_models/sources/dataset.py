@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import cast
 
@@ -64,11 +65,16 @@ class DatasetIndex:
 
     def tagged(self, models: frozenset[str]) -> tuple[Definition, ...]:
         """The definitions that a ``model:`` tag gives to one of the models, by name."""
-        return tuple(
-            definition
-            for _, definition in sorted(self.definitions.items())
-            if models.intersection(definition.tagged("model"))
-        )
+        found = {d.name: d for model in models for d in self._by_model.get(model, ())}
+        return tuple(found[name] for name in sorted(found))
+
+    @cached_property
+    def _by_model(self) -> Mapping[str, Sequence[Definition]]:
+        found: dict[str, list[Definition]] = {}
+        for definition in self.definitions.values():
+            for model in definition.tagged("model"):
+                found.setdefault(model, []).append(definition)
+        return found
 
     def evidence(self, definition: Definition) -> tuple[Evidence, ...]:
         """Where a definition is, and whether it has workloads."""

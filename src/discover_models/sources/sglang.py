@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from discover_models.domain.depth import Depth
+from discover_models.domain.depth import Depth, Question
 from discover_models.domain.evidence import Evidence
 from discover_models.domain.kernel import CallLookup
 from discover_models.errors import SourceError
@@ -22,7 +22,7 @@ from discover_models.sources.kept_facts import KeptFacts
 from discover_models.sources.python_names import last_name
 from discover_models.sources.python_source import parse_file, parse_python
 from discover_models.sources.python_uses import KINDS, Use
-from discover_models.sources.sglang_depth import Depths, Question, Used
+from discover_models.sources.sglang_depth import Depths, Used
 from discover_models.sources.sglang_files import KERNEL, PACKAGE
 from discover_models.sources.sglang_pin import pinned_flashinfer
 from discover_models.sources.sglang_scan import Hop, Reading, Resolver, read_checkout
@@ -222,15 +222,19 @@ class SglangIndex:
             note=f"{self._reading.searched} files read (no tests, benchmarks, diffusion), "
             f"{len(self._reading.facts)} of them parsed",
         )
-        notes = tuple(self._instead(_short(api)))
-        return CallLookup(api=api, used=False, evidence=(evidence,), notes=notes)
-
-    def _instead(self, short: str) -> Iterator[str]:
-        """Where SGLang takes a function of that name from its kernel package."""
-        lines = [f"{f.path}:{f.use.line}" for f in self._from_kernel({short})]
-        if lines:
-            places = ", ".join(list(dict.fromkeys(lines))[:_PLACES])
-            yield f"{KERNEL}.{short} is used ({places}); it does not forward to FlashInfer"
+        short = _short(api)
+        instead = self._from_kernel({short})[:_PLACES]
+        lines = (
+            self._line(f.path, f.use.line, f.use.text, "does not forward to FlashInfer")
+            for f in instead
+        )
+        note = f"SGLang uses {KERNEL}.{short}, which does not forward to FlashInfer"
+        return CallLookup(
+            api=api,
+            used=False,
+            evidence=(evidence, *lines),
+            notes=(note,) if instead else (),
+        )
 
     def _from_kernel(self, shorts: set[str]) -> list[Found]:
         """Uses of functions of the kernel package that have one of these names."""
@@ -276,14 +280,15 @@ class SglangIndex:
 
 
 def _use_notes(found: Sequence[Found]) -> Iterator[str]:
+    """What is to be said of uses; lines are in the evidence, for a moved one is no news."""
     best = found[0]
     if best.use.kind not in ("called", "decorator"):
-        yield f"{best.use.kind} at {best.path}:{best.use.line}, not called by name there"
+        yield f"{best.use.kind} in {best.path}, not called by name there"
     if all(f.forwarding for f in found):
         hops = dict.fromkeys(hop for f in found for hop in f.forwarding)
         for hop in hops:
-            when = f", when {hop.condition}" if hop.condition else ""
-            yield f"through {hop.forwards}, which forwards at {hop.path}:{hop.line}{when}"
+            when = f" when {hop.condition}" if hop.condition else ""
+            yield f"through {hop.forwards}, which forwards to FlashInfer{when}"
 
 
 def _names_used(target: str) -> Iterator[str]:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from discover_models.domain.depth import Depth, Provider, Reach
+from discover_models.domain.depth import Depth, Provider, Question, Reach
 from discover_models.domain.evidence import Evidence
 from discover_models.sources.sglang_files import KERNEL
 from discover_models.sources.sglang_ways import (
@@ -22,26 +22,6 @@ _LONGEST = 160
 """Characters of a condition that are kept."""
 _MODES = re.compile(r"_(prefill|decode|verify)_backend$")
 _OPEN_VALUES = ("auto", "")
-
-
-@dataclass(frozen=True)
-class Question:
-    """What is asked of SGLang about one kernel of one model."""
-
-    apis: tuple[tuple[str, ...], ...]
-    """The APIs that implement it, each with its other names."""
-    passes: str = ""
-    omits: str = ""
-    latent: bool | None = None
-    """Whether it is attention over a latent cache; None for what is no attention."""
-    model: str = ""
-    """The class in `architectures`."""
-    traits: frozenset[str] = frozenset()
-    """What SGLang's configuration of the model says of it, of `TRAITS`."""
-    layers: tuple[str, ...] = ()
-    """SGLang's layers that lead to it, as a model's file calls them."""
-    own: tuple[str, ...] = ()
-    """Functions and classes of SGLang's own that do the same."""
 
 
 @dataclass(frozen=True)

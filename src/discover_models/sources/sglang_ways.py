@@ -147,10 +147,7 @@ class Ways:
 
     def __init__(self, checkout: Path) -> None:
         self._checkout = checkout
-        self._trees: dict[str, ast.Module] = {}
-        self._lines: dict[str, list[str]] = {}
-        self._bound: dict[str, tuple[tuple[str, frozenset[str]], ...]] = {}
-        self._inner: dict[ast.stmt, tuple[tuple[ast.stmt, tuple[str, ...]], ...]] = {}
+        self._read: dict[str, _File] = {}
         self._found_ways: dict[tuple[str, str, str], tuple[Way, ...]] = {}
         self._found_importers: dict[tuple[str, str], tuple[_Importer, ...]] = {}
 
@@ -242,7 +239,7 @@ class Ways:
     def _runners(self, path: str, owner: str) -> Iterator[Way]:
         """From functions that are registered for a runner, through functions of the same file."""
         functions = {f.name: f for f in self._tree(path).body if isinstance(f, ast.FunctionDef)}
-        calls = {name: _names(f) & functions.keys() for name, f in functions.items()}
+        calls = {name: used & functions.keys() for name, used in self._file(path).bound}
         for name, function in functions.items():
             for decorator in function.decorator_list:
                 if "register_fused_func" not in ast.unparse(decorator):
@@ -288,12 +285,9 @@ class Ways:
         named = [o for o in self.options if re.search(rf"\.{o}\b", text)]
         if len(named) != 1:
             return
-        for node in ast.walk(self._tree(path)):
-            if isinstance(node, ast.Dict):
-                for key, value in zip(node.keys, node.values, strict=True):
-                    if isinstance(value, ast.Name) and value.id == owner:
-                        for text in _texts(key) if key is not None else ():
-                            yield Way(named[0], text, None, self._place(path, value.lineno))
+        for text, name, line in self._file(path).tables:
+            if name == owner:
+                yield Way(named[0], text, None, self._place(path, line))
 
     def _importers(self, path: str, owner: str) -> Sequence[_Importer]:
         """Each use of `owner` in the files that import it from a file."""
@@ -307,11 +301,9 @@ class Ways:
         imports = self._imports.get(owner, ())
         files = [other for name, other in imports if name == module and other != path]
         for other in files if len(files) <= _IMPORTERS else ():
-            for top in self._tree(other).body:
-                name = getattr(top, "name", "")
-                for statement, conditions in self._statements(top):
-                    if _imports(statement, f"{module}.", owner):
-                        yield from self._used(other, name, owner, statement, conditions)
+            for statement, top, conditions in self._file(other).statements:
+                if _imports(statement, f"{module}.", owner):
+                    yield from self._used(other, top, owner, statement, conditions)
 
     @cached_property
     def _imports(self) -> dict[str, list[tuple[str, str]]]:
@@ -326,7 +318,7 @@ class Ways:
     def _leading_to(self, path: str, owner: str) -> tuple[str, ...]:
         """`owner` and what uses it in the same file at the top level."""
         names = {owner: None} if owner else dict[str, None]()
-        bound = self._bound_in(path)
+        bound = self._file(path).bound
         size = 0
         while len(names) != size:
             size = len(names)
@@ -334,19 +326,6 @@ class Ways:
                 if name not in names and names.keys() & used:
                     names[name] = None
         return tuple(names)
-
-    def _bound_in(self, path: str) -> tuple[tuple[str, frozenset[str]], ...]:
-        """The outermost functions and classes of a file, and the names that each uses."""
-        if path not in self._bound:
-            named = ((getattr(n, "name", ""), n) for n in self._tree(path).body)
-            self._bound[path] = tuple((name, _names(n)) for name, n in named if name)
-        return self._bound[path]
-
-    def _statements(self, top: ast.stmt) -> Sequence[tuple[ast.stmt, tuple[str, ...]]]:
-        """What `statements` yields of an outermost statement."""
-        if top not in self._inner:
-            self._inner[top] = tuple(statements([top]))
-        return self._inner[top]
 
     def _used(
         self, path: str, top: str, owner: str, imported: ast.ImportFrom, around: tuple[str, ...]
@@ -356,12 +335,9 @@ class Ways:
             yield path, top, around
             return
         alias = next(a.asname or a.name for a in imported.names if a.name == owner)
-        for node in self._tree(path).body:
-            if isinstance(node, ast.FunctionDef | ast.ClassDef):
-                for statement, conditions in self._statements(node):
-                    simple = not hasattr(statement, "body")
-                    if simple and alias in _names(statement):
-                        yield path, node.name, conditions
+        for name, names, conditions in self._file(path).uses:
+            if alias in names:
+                yield path, name, conditions
 
     # The model's own file ----------------------------------------------------------------------
 
@@ -376,11 +352,7 @@ class Ways:
             if path in seen or len(seen) > _IMPORTERS:
                 continue
             seen.add(path)
-            lines = [
-                node.lineno
-                for node in ast.walk(self._tree(path))
-                if isinstance(node, ast.Call) and _last(node.func) in wanted
-            ]
+            lines = [line for name, line in self._file(path).calls if name in wanted]
             if lines:
                 return tuple(self._place(path, line) for line in sorted(lines)[:3])
             queue += self._model_imports(path)
@@ -398,19 +370,16 @@ class Ways:
         return found
 
     def _model_imports(self, path: str) -> list[str]:
-        files: list[str] = []
-        for node in ast.walk(self._tree(path)):
-            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(
-                "sglang.srt.models."
-            ):
-                files.append(f"python/{(node.module or '').replace('.', '/')}.py")
-        return [f for f in dict.fromkeys(files) if (self._checkout / f).is_file()]
+        modules = (node.module or "" for node in self._file(path).imports)
+        models = (m.replace(".", "/") for m in modules if m.startswith("sglang.srt.models."))
+        files = dict.fromkeys(f"python/{model}.py" for model in models)
+        return [f for f in files if (self._checkout / f).is_file()]
 
     def imports_of(self, name: str) -> tuple[tuple[str, Place], ...]:
         """Imports of a function of that name that SGLang has itself: dotted name and place."""
         found: dict[str, Place] = {}
         for path in dict.fromkeys(path for _, path in self._imports.get(name, ())):
-            for node in ast.walk(self._tree(path)):
+            for node in self._file(path).imports:
                 if _imports(node, "sglang.", name):
                     dotted = f"{node.module}.{name}"
                     found.setdefault(dotted, self._place(path, node.lineno))
@@ -449,21 +418,16 @@ class Ways:
         except OSError:
             return b""
 
+    def _file(self, path: str) -> _File:
+        if path not in self._read:
+            self._read[path] = _File(self._bytes(path))
+        return self._read[path]
+
     def _tree(self, path: str) -> ast.Module:
-        """The syntax of a file; empty for one that is not there or can't be parsed."""
-        if path not in self._trees:
-            try:
-                with warnings.catch_warnings():
-                    warnings.simplefilter("ignore")
-                    self._trees[path] = ast.parse(self._bytes(path))
-            except (SyntaxError, ValueError, RecursionError):
-                self._trees[path] = ast.Module([], [])
-        return self._trees[path]
+        return self._file(path).tree
 
     def _source(self, path: str) -> list[str]:
-        if path not in self._lines:
-            self._lines[path] = self._bytes(path).decode("utf-8", "replace").splitlines()
-        return self._lines[path]
+        return self._file(path).lines
 
     def _place(self, path: str, line: int) -> Place:
         lines = self._source(path)
@@ -477,6 +441,79 @@ class Ways:
             if isinstance(node, ast.If) and condition in ast.unparse(node.test)
         )
         return min(lines, default=1)
+
+
+class _File:
+    """One file and what questions look for in it, each found once."""
+
+    def __init__(self, content: bytes) -> None:
+        """`content` is empty for a file that is not there."""
+        self._content = content
+
+    @cached_property
+    def tree(self) -> ast.Module:
+        """The syntax; empty for what can't be parsed."""
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                return ast.parse(self._content)
+        except (SyntaxError, ValueError, RecursionError):
+            return ast.Module([], [])
+
+    @cached_property
+    def lines(self) -> list[str]:
+        return self._content.decode("utf-8", "replace").splitlines()
+
+    @cached_property
+    def _nodes(self) -> tuple[ast.AST, ...]:
+        kinds = ast.ImportFrom | ast.Call | ast.Dict
+        return tuple(node for node in ast.walk(self.tree) if isinstance(node, kinds))
+
+    @cached_property
+    def imports(self) -> tuple[ast.ImportFrom, ...]:
+        return tuple(node for node in self._nodes if isinstance(node, ast.ImportFrom))
+
+    @cached_property
+    def calls(self) -> tuple[tuple[str, int], ...]:
+        """The last name of what is called, and the line."""
+        calls = (node for node in self._nodes if isinstance(node, ast.Call))
+        return tuple((_last(node.func), node.lineno) for node in calls)
+
+    @cached_property
+    def tables(self) -> tuple[tuple[str, str, int], ...]:
+        """Each text in a key of a dictionary that stands for a name, the name and its line."""
+        return tuple(
+            (text, value.id, value.lineno)
+            for node in self._nodes
+            if isinstance(node, ast.Dict)
+            for key, value in zip(node.keys, node.values, strict=True)
+            if isinstance(value, ast.Name) and key is not None
+            for text in _texts(key)
+        )
+
+    @cached_property
+    def statements(self) -> tuple[tuple[ast.stmt, str, tuple[str, ...]], ...]:
+        """Each statement, its outermost function or class, and the conditions around it."""
+        return tuple(
+            (statement, getattr(top, "name", ""), conditions)
+            for top in self.tree.body
+            for statement, conditions in statements([top])
+        )
+
+    @cached_property
+    def bound(self) -> tuple[tuple[str, frozenset[str]], ...]:
+        """The outermost functions and classes, and the names that each uses."""
+        named = ((getattr(node, "name", ""), node) for node in self.tree.body)
+        return tuple((name, _names(node)) for name, node in named if name)
+
+    @cached_property
+    def uses(self) -> tuple[tuple[str, frozenset[str], tuple[str, ...]], ...]:
+        """Outermost function or class, names and conditions of each simple statement in one."""
+        return tuple(
+            (top, _names(statement), conditions)
+            for statement, top, conditions in self.statements
+            if top and not hasattr(statement, "body")
+        )
 
 
 def statements(

@@ -6,30 +6,58 @@ import hashlib
 import json
 import re
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from discover_models.domain.architecture import Architecture
 from discover_models.domain.evidence import Evidence
+from discover_models.domain.listing import UnmappedClass
 from discover_models.errors import SourceError
-from discover_models.sources.answers import Answers, Kind, files_key
+from discover_models.sources.answers import Answers, Kind, sglang_key
 from discover_models.sources.cache import DiskCache
 from discover_models.sources.class_defaults import defaults_by_place
 from discover_models.sources.config_defaults import ConfigLookup
 from discover_models.sources.contents import Contents
-from discover_models.sources.sglang_files import searched_files
 
 if TYPE_CHECKING:
     from discover_models.sources.sglang_models.checkout import SglangSource
+    from discover_models.sources.sglang_models.unknown_classes import UnknownClasses
 
 MODELS = "python/sglang/srt/models"
-_CLASS = re.compile(rb"class (\w+)[(:]")
+_CLASS = re.compile(rb"\nclass (\w+)[(:]")
 SECONDS = 60.0
-"""Reading a model takes about one; an endless one is given up."""
+"""Of this thread's own computing; reading a model takes about one, an endless one is given up."""
 _ARCHITECTURE: Kind[Architecture] = Kind(Architecture)
+_CLASSES: Kind[tuple[UnmappedClass, ...]] = Kind(tuple[UnmappedClass, ...])
+
+
+def _clock() -> Callable[[], bool]:
+    """Whether this thread has computed too long: a busy machine must give the same verdict."""
+    end = time.thread_time() + SECONDS
+    return lambda: time.thread_time() > end
+
+
+@contextmanager
+def _in_time() -> Generator[None]:
+    """A class that takes too long is an answer too: the next run need not try again."""
+    from discover_models.sources.sglang_models.machine import OutOfTime
+
+    try:
+        yield
+    except OutOfTime as error:
+        why = f"it takes more than {SECONDS:g} s of computing to follow ({error})"
+        raise SourceError(f"The class's source was not read to its end: {why}.") from error
+
+
+def _digest(config: Mapping[str, object]) -> str:
+    return hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()
+
+
+def _failed(error: Exception) -> str:
+    return f"following the class's source failed: {type(error).__name__}: {error}"
 
 
 class SourceArchitectures:
@@ -60,8 +88,7 @@ class SourceArchitectures:
             SourceError: no class is registered for it, or its source can't be followed. No other
                 error comes out: the code that is followed is not ours.
         """
-        text = json.dumps(config, sort_keys=True).encode()
-        key = f"{self._files} {hashlib.sha256(text).hexdigest()}" if self._files else None
+        key = f"{self._files} {_digest(config)}" if self._files else None
         answers = Answers("sglang-model", key, self._commit, self._cache)
         try:
             return answers.ask("architecture", _ARCHITECTURE, lambda: self._interpret(config))
@@ -69,10 +96,54 @@ class SourceArchitectures:
             raise
         except Exception as error:
             # A fault of the interpreter on one class must not cost the model its inventory.
-            kind = type(error).__name__
-            raise SourceError(f"following the class's source failed: {kind}: {error}") from error
+            raise SourceError(_failed(error)) from error
         finally:
             answers.save()
+
+    def unknown_classes(self, config: Mapping[str, object]) -> tuple[UnmappedClass, ...]:
+        """The classes that the model constructs and that no kernel is known for.
+
+        Nothing where no file of the models defines its class: then its layers are not known either.
+
+        Raises:
+            SourceError: the class's source can't be followed.
+        """
+        found = self.defined(config)
+        if found is None:
+            return ()
+        path, name = found.path, found.looked_for.removeprefix("class ")
+        answers = Answers("sglang-unknown", self._files, self._commit, self._cache)
+        try:
+            possible = answers.ask(
+                f"{path} {name}", _CLASSES, lambda: self._unknown.of_class(path, name)
+            )
+            if not possible:
+                return ()
+            return answers.ask(
+                _digest(config), _CLASSES, lambda: self._unknown_of(path, name, config)
+            )
+        except SourceError:
+            raise
+        except Exception as error:
+            raise SourceError(_failed(error)) from error
+        finally:
+            answers.save()
+
+    def _unknown_of(
+        self, path: str, name: str, config: Mapping[str, object]
+    ) -> tuple[UnmappedClass, ...]:
+        from discover_models.sources.sglang_models.interpreter import new_machine
+
+        defaults = defaults_by_place(config, self._libraries)
+        machine = new_machine(self._source, out_of_time=_clock())
+        with _in_time():
+            return self._unknown.of_model(path, name, config, defaults, machine)
+
+    @cached_property
+    def _unknown(self) -> UnknownClasses:
+        from discover_models.sources.sglang_models.unknown_classes import UnknownClasses
+
+        return UnknownClasses(self._source)
 
     def defined(self, config: Mapping[str, object]) -> Evidence | None:
         """Where the model's class is defined; None where no file of the models defines it."""
@@ -96,10 +167,10 @@ class SourceArchitectures:
         for file in sorted((self._checkout / MODELS).rglob("*.py")):
             path = file.relative_to(self._checkout).as_posix()
             with suppress(OSError):
-                for number, line in enumerate(file.read_bytes().splitlines(), 1):
-                    match = _CLASS.match(line)
-                    if match:
-                        found.setdefault(match[1].decode(), (path, number))
+                content = b"\n" + file.read_bytes()
+                for match in _CLASS.finditer(content):
+                    line = content.count(b"\n", 0, match.start() + 1)
+                    found.setdefault(match[1].decode(), (path, line))
         return found
 
     def _interpret(self, config: Mapping[str, object]) -> Architecture:
@@ -108,10 +179,10 @@ class SourceArchitectures:
         from discover_models.sources.sglang_models.model_source import read_model
         from discover_models.sources.sglang_models.to_architecture import to_architecture
 
-        end = time.monotonic() + SECONDS
-        machine = new_machine(self._source, out_of_time=lambda: time.monotonic() > end)
+        machine = new_machine(self._source, out_of_time=_clock())
         defaults = defaults_by_place(config, self._libraries)
-        return to_architecture(read_model(self._source, config, defaults, machine))
+        with _in_time():
+            return to_architecture(read_model(self._source, config, defaults, machine))
 
     @cached_property
     def _source(self) -> SglangSource:
@@ -122,4 +193,4 @@ class SourceArchitectures:
     @cached_property
     def _files(self) -> str | None:
         """Stands for all of SGLang's files: any of them may be what a class is made of."""
-        return files_key(self._contents, searched_files(self._checkout))
+        return sglang_key(self._contents)

@@ -171,6 +171,59 @@ EntryClass = SomeModel
     assert [u.name for u in found.unmapped] == ["SomeModel"]
 
 
+def test_a_helper_that_recurses_on_an_open_test_costs_no_layer(tmp_path: Path) -> None:
+    helper = """
+def stages(norm, config):
+    if config.previous:
+        return stages(norm, config)
+    return norm
+
+"""
+    source = helper + ATTENTION.format(extra="").replace(
+        "        self.attn =",
+        "        self.norm = RMSNorm(8)\n        self.stage = stages(self.norm, config)\n"
+        "        self.attn =",
+    )
+    found = one(tmp_path, source)
+
+    assert (found.attention, found.norms, found.note) == (("gqa",), ("rmsnorm",), "")
+
+
+def test_a_helper_that_tries_everything_costs_no_layer(tmp_path: Path) -> None:
+    helper = """
+def compiled(config):
+    for one in range(100):
+        for two in range(100):
+            for three in range(100):
+                one + two + three + config.size
+    return one
+
+"""
+    source = helper + ATTENTION.format(extra="").replace(
+        "        self.attn =", "        self.compiled = compiled(config)\n        self.attn ="
+    )
+    found = one(tmp_path, source)
+
+    assert (found.attention, found.note) == (("gqa",), "")
+
+
+def test_a_helper_may_construct_any_number_of_layers(tmp_path: Path) -> None:
+    helper = """
+def build(config):
+    found = nn.ModuleList()
+    for layer in range(300):
+        found.append(SomeAttention(config, layer))
+    return found
+
+"""
+    source = ATTENTION.format(extra="").replace(
+        "nn.ModuleList([SomeAttention(config, i) for i in range(config.n)])", "build(config)"
+    )
+    found = one(tmp_path, helper + source)
+
+    assert (found.attention, found.unmapped, found.note) == (("gqa",), (), "")
+
+
 @pytest.mark.parametrize("broken", ["EntryClass = [nowhere]", "EntryClass = ["])
 def test_a_file_that_cannot_be_read_costs_only_itself(tmp_path: Path, broken: str) -> None:
     root = write_sglang(tmp_path, broken=broken)

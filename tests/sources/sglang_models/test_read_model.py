@@ -62,6 +62,26 @@ def test_dense_layers_with_their_gemms(tmp_path: Path) -> None:
     assert (ffn.intermediate.value, ffn.gated) == (160, True)
 
 
+@pytest.mark.parametrize(
+    ("code", "activation"),
+    [
+        ("self.act_fn = SiluAndMul()", "silu"),
+        ("self.act_fn = GeluAndMul()", "gelu_tanh"),
+        ("self.act_fn = GeluAndMul(approximate='none')", "gelu"),
+        ("self.act_fn = GeluAndMul('none')", "gelu"),
+        ("pass\n\n    def forward(self, x):\n        return F.silu(x)", "silu"),
+        ("self.one = SiluAndMul()\n        self.other = GeluAndMul()", ""),
+        ("pass\n\n    def forward(self, x):\n        return F.softplus(x)", ""),
+    ],
+)
+def test_the_function_between_the_projections(tmp_path: Path, code: str, activation: str) -> None:
+    toy = DENSE.replace("self.act_fn = SiluAndMul()", code)
+    toy = toy.replace("import SiluAndMul", "import GeluAndMul, SiluAndMul")
+    ffn = architecture(tmp_path, CONFIG, toy=toy).groups[0].ffn
+    assert isinstance(ffn, DenseMlp)
+    assert ffn.activation == activation
+
+
 def test_a_size_remembers_its_configuration_fields_and_its_line(tmp_path: Path) -> None:
     found = architecture(tmp_path, CONFIG)
     qkv = next(x for x in found.groups[0].linears or () if x.name == "self_attn.qkv_proj")
@@ -455,10 +475,25 @@ def test_a_constructor_that_raises_is_reported_and_the_rest_is_read(tmp_path: Pa
     assert linears(found, 0)["self_attn.o_proj"] == (64, 128)
 
 
-def test_endless_code_ends_with_a_sentence(tmp_path: Path) -> None:
+def test_an_endless_helper_costs_no_layer(tmp_path: Path) -> None:
     text = DENSE + "\ndef again(n):\n    return again(n) + again(n)\n"
     text = text.replace(
         "        self.norm = RMSNorm(", "        again(1)\n        self.norm = RMSNorm("
+    )
+    found = architecture(tmp_path, CONFIG, toy=text)
+    plain = architecture(tmp_path / "plain", CONFIG)
+
+    assert [linears(found, n) for n in range(2)] == [linears(plain, n) for n in range(2)]
+    assert found.unmapped == plain.unmapped
+
+
+def test_an_endless_constructor_ends_with_a_sentence(tmp_path: Path) -> None:
+    text = DENSE + (
+        "\nclass Again(nn.Module):\n    def __init__(self):\n"
+        "        self.one, self.other = Again(), Again()\n"
+    )
+    text = text.replace(
+        "        self.norm = RMSNorm(", "        self.again = Again()\n        self.norm = RMSNorm("
     )
     source = SglangSource(write_sglang(tmp_path, toy=text))
 

@@ -24,6 +24,7 @@ from discover_models.sources.sglang_models.leaves import (
 from discover_models.sources.sglang_models.machine import (
     CALLS,
     DEPTH_LIMIT,
+    OPEN_RECURSIONS,
     Arguments,
     Machine,
 )
@@ -83,21 +84,42 @@ def interpret(
 ) -> Value:
     """Run a function's body; opaque for generators and beyond the depth limit."""
     node = function.node
-    if isinstance(node, ast.AsyncFunctionDef) or _is_generator(node):
+    if isinstance(node, ast.AsyncFunctionDef) or _is_generator(node) or _is_endless(machine, node):
         return Opaque(f"{function.name}()")
+    builds = _constructs_layer(function, receiver)
     if machine.depth >= DEPTH_LIMIT:
-        machine.problem(function.name, "calls nest too deep", arguments.site)
+        if builds:
+            machine.problem(receiver.name, "its constructor is too deep to follow", arguments.site)
         return Opaque(f"{function.name}()")
     names = bind(machine, function, arguments, receiver)
     held = None if receiver is ABSENT else receiver
     frame = Frame(function.frame.space, names, function.frame, function.owner, held)
     machine.depth += 1
+    machine.running[node] += 1
     try:
-        if isinstance(node, ast.Lambda):
-            return machine.evaluate(node.body, frame)
-        return result_of(run(machine, node.body, frame))
+        with machine.building() if builds else machine.helping(function):
+            if isinstance(node, ast.Lambda):
+                return machine.evaluate(node.body, frame)
+            return result_of(run(machine, node.body, frame))
+        return Opaque(f"{function.name}()")
     finally:
+        machine.running[node] -= 1
         machine.depth -= 1
+
+
+def _is_endless(machine: Machine, node: ast.AST) -> bool:
+    """Whether running a function again would get nowhere."""
+    nested = machine.conditions and machine.running[node] >= OPEN_RECURSIONS
+    return bool(nested) or node in machine.given_up
+
+
+def _constructs_layer(function: FunctionValue, receiver: Value) -> bool:
+    return (
+        function.name == "__init__"
+        and isinstance(receiver, Instance)
+        and receiver.cls is not None
+        and is_module(receiver.cls)
+    )
 
 
 def _is_generator(node: ast.FunctionDef | ast.Lambda) -> bool:
@@ -194,6 +216,7 @@ def _is_linear_root(function: FunctionValue, receiver: Value) -> bool:
 
 
 def _class(machine: Machine, cls: ClassValue, arguments: Arguments) -> Value:
+    machine.called.add(f"{cls.module}.{cls.name}")
     if is_enum(cls):
         return _enum_lookup(machine, cls, arguments)
     if is_config(cls):
@@ -222,8 +245,10 @@ def _entered(machine: Machine, cls: ClassValue, arguments: Arguments) -> Instanc
             if machine.catching:
                 raise
             machine.problem(cls.name, f"its constructor raises {error.text}", error.site)
+            return instance
     else:
         _fill_fields(machine, cls, instance, arguments)
+    machine.entered.add(f"{cls.module}.{cls.name}")
     return instance
 
 
@@ -355,6 +380,7 @@ def _linear(machine: Machine, cls: ClassValue, arguments: Arguments) -> Instance
 
 def _opaque(machine: Machine, function: Opaque, arguments: Arguments) -> Value:
     name = function.name
+    machine.called.add(name)
     if name.startswith("torch."):
         return _torch(machine, name, arguments)
     if name in ("os.getenv", "os.environ.get"):

@@ -34,7 +34,7 @@ _RUNTIME = re.compile(
     r"^sglang\.srt\.(model_loader|connector|eplb|batch_overlap|managers|mem_cache"
     r"|model_executor|speculative|compilation|lora|observability|distributed\.device)\b"
 )
-_STAGES = frozenset({"append_stages", "layer_stack", "check_declared_stages"})
+_STAGES = re.compile(r"^sglang\.srt\.layers\.layer_boundary\b.*\.(\w+_stages|layer_stack)$")
 _ARGUMENT_MODULES = re.compile(r"^sglang\.srt\.(server_args|arg_groups\.fields\.\w+)$")
 _OVERRIDES: dict[str, Value] = {
     # Shared experts are listed as layers of their own: whether SGLang folds them into the routed
@@ -68,7 +68,7 @@ def answer(machine: Machine, function: FunctionValue, arguments: Arguments) -> V
     role = _role(function)
     if role:
         return Opaque(f"{name}()", exists=True, role=role)
-    if name in _STAGES:
+    if _STAGES.match(f"{module}.{name}"):
         mark_residual([*arguments.args, *arguments.kwargs.values()])
         return Opaque(f"{name}()")
     if _RUNTIME.match(module):

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 
 from discover_models.domain.architecture import DenseMlp, Ffn, Moe, OtherFfn
 from discover_models.domain.dimension import Dim, unknown
+from discover_models.sources.sglang_models.activations import activation_of
 from discover_models.sources.sglang_models.layer_view import (
     LayerView,
     parent_of,
@@ -31,26 +33,36 @@ def ffn_of(view: LayerView, hidden: Dim) -> tuple[Ffn | None, Routing | None]:
     linears = [r for r in linears if parent_of(r.name)]
     if not linears:
         return None, None
-    return _dense(linears, hidden), None
+    return _dense(view, linears, hidden), None
 
 
 def _inside(record: Record, place: str) -> bool:
     return record.name.startswith(f"{place}.") if place else not parent_of(record.name)
 
 
-def _dense(linears: list[Record], hidden: Dim) -> Ffn:
-    pair = _pair(linears, hidden)
-    if pair is None:
+def _dense(view: LayerView, linears: list[Record], hidden: Dim) -> Ffn:
+    mlp = _mlp(linears, hidden)
+    if mlp is None:
         names = ", ".join(r.name for r in linears)
         return OtherFfn(
             name=parent_of(linears[0].name), reason=f"{names} are no gated or plain MLP"
         )
-    width, gated = pair
-    return DenseMlp(intermediate=width, gated=gated)
+    activation = activation_of(view, mlp.place)
+    return DenseMlp(intermediate=mlp.width, gated=mlp.gated, activation=activation)
 
 
-def _pair(linears: list[Record], hidden: Dim) -> tuple[Dim, bool] | None:
-    """The width between up and down projections, and whether a gate runs beside up."""
+@dataclass(frozen=True)
+class _Mlp:
+    """Up and down projections of one block."""
+
+    width: Dim
+    gated: bool
+    """Whether a gate runs beside up."""
+    place: str
+
+
+def _mlp(linears: list[Record], hidden: Dim) -> _Mlp | None:
+    """The first block among linear layers that is an MLP."""
     for down in linears:
         n, width = size_of(down)
         if n.value is None or n.value != hidden.value or width.value is None:
@@ -60,7 +72,7 @@ def _pair(linears: list[Record], hidden: Dim) -> tuple[Dim, bool] | None:
         ups = [r for r in ups if size_of(r)[1].value == hidden.value]
         total = sum(size_of(r)[0].value or 0 for r in ups)
         if total in (width.value, 2 * width.value) and ups:
-            return width, total == 2 * width.value
+            return _Mlp(width, total == 2 * width.value, home)
     return None
 
 
@@ -71,8 +83,8 @@ LISTED_EXPERT = re.compile(r"(?:^|\.)experts\.\d+\.")
 def _listed_moe(view: LayerView, listed: list[Record], hidden: Dim) -> tuple[Ffn, Routing | None]:
     """Experts in a list, each an MLP of its own."""
     places = list(dict.fromkeys(parent_of(r.name) for r in listed))
-    pair = _pair([r for r in listed if parent_of(r.name) == places[0]], hidden)
-    if pair is None:
+    mlp = _mlp([r for r in listed if parent_of(r.name) == places[0]], hidden)
+    if mlp is None:
         return OtherFfn(name="experts", reason=f"{places[0]} is no gated or plain MLP"), None
     box = parent_of(places[0])
     home = parent_of(box)
@@ -83,16 +95,18 @@ def _listed_moe(view: LayerView, listed: list[Record], hidden: Dim) -> tuple[Ffn
     kept = (view.number(holder, name) for name in ("n_routed_experts", "num_experts"))
     count = next((n for n in kept if n is not None and n.value == len(places)), None)
     top_k = to_dim(topk.args.get("top_k")) if topk is not None else view.number(holder, "top_k")
+    shared, beside = _shared(view, home, hidden), _beside(view, home, hidden)
     return Moe(
         experts=count or Dim(value=len(places), expression="experts built"),
         top_k=top_k or unknown("top_k"),
-        intermediate=pair[0],
+        intermediate=mlp.width,
         routing=routing.name,
         n_group=routing.n_group,
         topk_group=routing.topk_group,
-        gated=pair[1],
-        shared_intermediate=_shared(view, home, hidden),
-        dense_beside=_beside(view, home, hidden),
+        gated=mlp.gated,
+        shared_intermediate=shared.width if shared else None,
+        dense_beside=beside.width if beside else None,
+        activation=_activation(view, mlp, shared, beside) or "silu",
     ), routing
 
 
@@ -107,7 +121,7 @@ def _moe(view: LayerView, experts: Record, hidden: Dim) -> tuple[Ffn, Routing]:
     args = experts.args
     topk = _topk(view, home)
     routing = routing_of(topk, args)
-    shared = _shared(view, home, hidden)
+    shared, beside = _shared(view, home, hidden), _beside(view, home, hidden)
     width = to_dim(args.get("hidden_size"))
     return Moe(
         experts=to_dim(args.get("num_experts")),
@@ -118,25 +132,32 @@ def _moe(view: LayerView, experts: Record, hidden: Dim) -> tuple[Ffn, Routing]:
         topk_group=routing.topk_group,
         routing_bias=routing.bias,
         gated=plain_value(args.get("is_gated", True)) is not False,
-        shared_intermediate=shared,
+        shared_intermediate=shared.width if shared else None,
         shared_gate=any(size_of(r)[0].value == 1 for r in view.under(home, "linear")),
         latent=width if width.known and width.value != hidden.value else None,
-        dense_beside=_beside(view, home, hidden),
+        dense_beside=beside.width if beside else None,
+        activation=_activation(view, shared, beside)
+        or str(plain_value(args.get("activation")) or "silu"),
     ), routing
 
 
-def _shared(view: LayerView, home: str, hidden: Dim) -> Dim | None:
+def _activation(view: LayerView, *mlps: _Mlp | None) -> str:
+    """What MLPs of one layer apply; empty where one does not show it or they differ."""
+    found = {activation_of(view, mlp.place) for mlp in mlps if mlp is not None}
+    return found.pop() if len(found) == 1 else ""
+
+
+def _shared(view: LayerView, home: str, hidden: Dim) -> _Mlp | None:
     """The shared expert is an MLP in the same block as the routed ones."""
     linears = [
         r
         for r in view.under(home, "linear")
         if parent_of(r.name) != home and not LISTED_EXPERT.search(r.name)
     ]
-    pair = _pair(linears, hidden)
-    return pair[0] if pair else None
+    return _mlp(linears, hidden)
 
 
-def _beside(view: LayerView, home: str, hidden: Dim) -> Dim | None:
+def _beside(view: LayerView, home: str, hidden: Dim) -> _Mlp | None:
     """A dense MLP outside the block of experts."""
     if not home:
         return None
@@ -148,5 +169,4 @@ def _beside(view: LayerView, home: str, hidden: Dim) -> Dim | None:
         and parent_of(r.name)
         and (mixer is None or not _inside(r, place))
     ]
-    pair = _pair(outside, hidden)
-    return pair[0] if pair else None
+    return _mlp(outside, hidden)

@@ -32,8 +32,9 @@ from discover_models.sources.sglang_models.symbols import ClassSymbol, Symbols
 from discover_models.sources.sglang_models.values import ClassValue, Instance, is_sequence
 from discover_models.sources.sglang_models.walker import Reached, Walker
 
-STEP_BUDGET = 60_000
-"""Of one class; the largest takes half of it."""
+STEP_BUDGET = 250_000
+"""Of one class; most take a tenth of it."""
+HELPER_BUDGET = 6_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,7 +140,7 @@ def _constructed(source: SglangSource, entry: _Entry) -> tuple[tuple[Record, ...
 
     Each class has a machine of its own: what one leaves in the globals must not reach another.
     """
-    machine = new_machine(source, STEP_BUDGET)
+    machine = new_machine(source, STEP_BUDGET, helper_budget=HELPER_BUDGET)
     try:
         root = _construct(machine, entry)
     except SourceError as error:

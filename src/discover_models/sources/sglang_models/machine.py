@@ -7,6 +7,8 @@ What each kind of syntax and value does stands in the modules that fill the tabl
 from __future__ import annotations
 
 import ast
+import sys
+from collections import Counter
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -26,6 +28,7 @@ from discover_models.sources.sglang_models.values import (
     Choice,
     Condition,
     Frame,
+    FunctionValue,
     Instance,
     ModuleValue,
     Opaque,
@@ -36,7 +39,11 @@ from discover_models.sources.sglang_models.values import (
 )
 
 STEP_BUDGET = 1_500_000  # the largest real model takes a fifth of it
+HELPER_BUDGET = 150_000  # of one call that constructs no layer itself
 DEPTH_LIMIT = 60
+MANY_VALUES = 24
+OPEN_RECURSIONS = 6  # an undecided test never ends one
+_ENDLESS = sys.maxsize
 _LOOK_AT_CLOCK = 2048  # steps, some milliseconds
 
 Evaluate = Callable[["Machine", Any, Frame], Value]
@@ -50,7 +57,11 @@ def _never() -> bool:
     return False
 
 
-class OutOfTime(Exception):  # noqa: N818 - of the clock, not of the source: it may pass next time
+class GivenUp(Exception):  # noqa: N818 - one call was not followed; what called it goes on
+    """A call that constructs no layer itself took too many steps."""
+
+
+class OutOfTime(Exception):  # noqa: N818 - whoever set the limit says what it means
     """Reading took longer than its caller allows."""
 
 
@@ -104,6 +115,17 @@ class Machine:
     """How many interpreted `try` bodies are being run."""
     forks: int = 0
     """How many undecided branches are open; above zero, writes go to the journal."""
+    helper_budget: int = HELPER_BUDGET
+    helper_end: int = _ENDLESS
+    """The step at which the outermost helper that runs is given up."""
+    given_up: set[ast.AST] = field(default_factory=set[ast.AST])
+    """Functions that were given up once: they are not tried again."""
+    running: Counter[ast.AST] = field(default_factory=Counter[ast.AST])
+    """How often each function is being run."""
+    called: set[str] = field(default_factory=set[str])
+    """Classes, and functions of other libraries, that were called, with their modules."""
+    entered: set[str] = field(default_factory=set[str])
+    """Classes whose constructors ran to their end."""
 
     # --- dispatch -------------------------------------------------------------------------
 
@@ -111,7 +133,7 @@ class Machine:
         """The value of an expression."""
         self._step(frame.space.file.path)
         if not self.steps % _LOOK_AT_CLOCK and self.out_of_time():
-            raise OutOfTime(f"{frame.space.file.path} took too long")
+            raise OutOfTime(f"it was in {frame.space.file.path}")
         handler = EXPRESSIONS.get(type(node))
         return handler(self, node, frame) if handler else Opaque(ast.unparse(node)[:80])
 
@@ -119,6 +141,8 @@ class Machine:
         self.steps += 1
         if self.steps > self.step_budget:
             raise SourceError(f"Interpreting {path} took more than {self.step_budget} steps.")
+        if self.steps > self.helper_end:
+            raise GivenUp
 
     def call(self, function: Value, arguments: Arguments) -> Value:
         """Call a value."""
@@ -217,6 +241,38 @@ class Machine:
         for write in news.values():
             before = write.names.get(write.key, ABSENT)
             self.write(write.names, write.key, merge(then, other, before, write.old))
+
+    @contextmanager
+    def helping(self, function: FunctionValue) -> Generator[None, None, None]:
+        """Run a function that is no constructor of a layer; what it does may be given up.
+
+        The steps of one such call are limited, those of the layers that it constructs not counted:
+        what serves a model (stages, exchanges, compilation) may ask of every open test at once,
+        and no layer must be lost to it.
+        """
+        if self.helper_end != _ENDLESS:
+            yield
+            return
+        mark, created = len(self.journal), len(self.created)
+        self.helper_end = self.steps + self.helper_budget
+        try:
+            yield
+        except (GivenUp, RecursionError):
+            self._undo(mark)
+            self.given_up.add(function.node)
+            if len(self.created) > created:
+                self.problem(function.name, "it takes too long to follow", function.site)
+        finally:
+            self.helper_end = _ENDLESS
+
+    @contextmanager
+    def building(self) -> Generator[None, None, None]:
+        """Run the constructor of a layer, whose steps are not those of the helper that asked."""
+        end, begin, self.helper_end = self.helper_end, self.steps, _ENDLESS
+        try:
+            yield
+        finally:
+            self.helper_end = end if end == _ENDLESS else end + self.steps - begin
 
     @contextmanager
     def under(self, condition: Condition) -> Generator[None, None, None]:
@@ -334,7 +390,27 @@ def merge(then: Condition, other: Condition, first: Value, second: Value) -> Val
         if isinstance(first, Instance) and first is not second:
             first.conditions = tuple(c for c in first.conditions if c != then)
         return first
+    if _many_settings(first, second):
+        return Opaque("one of many values")
     return Choice(((then, first), (other, second)))
+
+
+def _many_settings(*values: Value) -> bool:
+    """Whether so many plain values are possible that nothing follows from them any more.
+
+    A global that is filled on first use is asked for below many open tests, and each doubles what
+    it may hold. Layers are never dropped.
+    """
+    queue, count = list(values), 0
+    while queue:
+        value = queue.pop()
+        if isinstance(value, Choice):
+            queue.extend(option for _, option in value.options)
+        elif isinstance(value, Instance) and value.kind != "enum":
+            return False
+        else:
+            count += 1
+    return count > MANY_VALUES
 
 
 def _on_side(value: Value, condition: Condition) -> Value:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from discover_models.sources.sglang_models.kernel_classes import (
@@ -32,6 +32,7 @@ _FOLLOWED = re.compile(r"^sglang\.srt\.(models|layers)\b")
 """Where functions that build layers are; others are handed layers and build none."""
 _ASKS = frozenset({"isinstance", "issubclass", "super", "cast", "hasattr", "type"})
 Locals = dict[str, tuple[Symbol, ...]]
+Taken = Callable[[str, str], bool]
 
 
 @dataclass(frozen=True)
@@ -74,8 +75,12 @@ class Walker:
         default_factory=dict[ast.ClassDef, tuple[tuple[Symbol, str, int], ...]]
     )
 
-    def reach(self, cls: ClassSymbol) -> Reached:
-        """Everything below a class, itself not counted."""
+    def reach(self, cls: ClassSymbol, taken: Taken = lambda _holder, _part: True) -> Reached:
+        """Everything below a class, itself not counted.
+
+        `taken` says of a class and of one that its code constructs, both with their modules,
+        whether that code is run; as a rule everything counts.
+        """
         kinds: set[str] = set()
         unmapped: dict[str, Unmapped] = {}
         seen = {cls.node}
@@ -84,6 +89,8 @@ class Walker:
         while queue:
             holder = queue.pop()
             for symbol, path, line in self._constructed(holder):
+                if not taken(qualified(holder), qualified(symbol)):
+                    continue
                 entered = self._judge(symbol, path, line, kinds, unmapped)
                 if (kind := self._kind(symbol)) in _MIXERS:
                     holders[kind, holder.name] = holder
@@ -210,11 +217,19 @@ class Walker:
         return local
 
 
+def qualified(symbol: Symbol) -> str:
+    """A class with its module, as ``module.Class``."""
+    if isinstance(symbol, ClassSymbol):
+        return f"{symbol.space.file.dotted}.{symbol.name}"
+    return symbol.dotted if isinstance(symbol, ExternalSymbol) else ""
+
+
 _LAYER_BASES = frozenset({"Module", "MultiPlatformOp", "CustomOp", "PreTrainedModel"})
+# Classes of transformers that start with Auto are tables of classes until they make one.
 _LAYER_OF_OTHERS = re.compile(
-    r"^transformers\b.*\.AutoModel\w*(\.from_\w+)?$|"
+    r"^transformers\b.*\.AutoModel\w*\.from_\w+$|"
     r"^torch\.nn\.(modules\.\w+\.)?[A-Z]\w*$"
-    r"|^(?!torch\b)[\w.]+\.[A-Z]\w*(Model|Tower|Encoder|Decoder|Attention|MLP|Transformer|Layer"
+    r"|^(?!torch\b|transformers\b.*\.Auto)[\w.]+\.[A-Z]\w*(Model|Tower|Encoder|Decoder|Attention|MLP|Transformer|Layer"
     r"|Embedding|Norm|Conv|Linear|Resampler|Projector|Backbone)$"
 )
 

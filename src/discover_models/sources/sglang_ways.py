@@ -335,9 +335,8 @@ class Ways:
             yield path, top, around
             return
         alias = next(a.asname or a.name for a in imported.names if a.name == owner)
-        for name, names, conditions in self._file(path).uses:
-            if alias in names:
-                yield path, name, conditions
+        for name, conditions in self._file(path).uses(alias):
+            yield path, name, conditions
 
     # The model's own file ----------------------------------------------------------------------
 
@@ -506,14 +505,12 @@ class _File:
         named = ((getattr(node, "name", ""), node) for node in self.tree.body)
         return tuple((name, _names(node)) for name, node in named if name)
 
-    @cached_property
-    def uses(self) -> tuple[tuple[str, frozenset[str], tuple[str, ...]], ...]:
-        """Outermost function or class, names and conditions of each simple statement in one."""
-        return tuple(
-            (top, _names(statement), conditions)
-            for statement, top, conditions in self.statements
-            if top and not hasattr(statement, "body")
-        )
+    def uses(self, alias: str) -> Iterator[tuple[str, tuple[str, ...]]]:
+        """Outermost function or class, and conditions, of each simple statement that names it."""
+        tops = {name for name, names in self.bound if alias in names}
+        for statement, top, conditions in self.statements if tops else ():
+            if top in tops and not hasattr(statement, "body") and alias in _names(statement):
+                yield top, conditions
 
 
 def statements(

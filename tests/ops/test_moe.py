@@ -119,3 +119,21 @@ def test_what_the_fp4_kernel_has_no_word_for_is_not_named() -> None:
     assert "moe" in reasons(undecided)
     for found in (strange, undecided):
         assert not names(found, "moe")
+
+
+@pytest.mark.parametrize(
+    ("stored", "activation", "member"),
+    [
+        ("mxfp4", "situ", "Situ"),
+        ("nvfp4", "relu2", "Relu2"),
+        ("fp8_block", "gelu_pytorch_tanh", "GegluTanh"),
+        ("nvfp4", "silu", ""),
+        ("mxint4", "situ", ""),  # its kernel takes no activation
+    ],
+)
+def test_an_activation_must_be_one_that_the_kernel_knows(
+    stored: str, activation: str, member: str
+) -> None:
+    found = needed(model(group(None, moe(quantization=stored, activation=activation))))
+    (requires,) = {k.requires for k in found.kernels if k.op_type == "moe"}
+    assert requires == ((f"flashinfer.fused_moe.ActivationType.{member}",) if member else ())

@@ -97,7 +97,7 @@ def _too_much(op: ast.operator, left: Any, right: Any) -> bool:
     A configuration's numbers can be anything, and source code may be in error.
     """
     if isinstance(op, (ast.Pow, ast.LShift)):
-        return abs(left) > 1 and abs(right) > MOST_BITS
+        return abs(right) > MOST_BITS and (isinstance(op, ast.LShift) or abs(left) > 1)
     if not isinstance(op, ast.Mult):
         return False
     for sequence, times in ((left, right), (right, left)):

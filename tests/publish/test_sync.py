@@ -129,14 +129,14 @@ def test_what_a_phase_says_anew_counts(host: Host, tmp_path: Path):
     assert read(path)["kernels"][0]["phase2_status"] == "collected"
 
 
-@pytest.mark.parametrize("newer", ["file", "branch"])
+@pytest.mark.parametrize("newer", ["file", "branch", "neither"])
 def test_of_what_we_read_the_later_look_counts(host: Host, tmp_path: Path, newer: str):
     missing, arrived = builders.missing("moe_x"), builders.supported("moe_x", "moe")
-    days = {"file": (OLD, NEW), "branch": (NEW, OLD)}[newer]
+    days = {"file": (OLD, NEW), "branch": (NEW, OLD), "neither": (NEW, NEW)}[newer]
     host.sync(file(tmp_path, "first", manifest(missing, day=days[0])))
     path = file(tmp_path, "second", manifest(arrived, day=days[1]))
     host.sync(path)
-    wanted = "fi_supported" if newer == "file" else "fi_missing"
+    wanted = "fi_missing" if newer == "branch" else "fi_supported"
     assert host.stored()["kernels"][0]["fi_status"] == wanted
     assert read(path)["kernels"][0]["fi_status"] == wanted
 

@@ -94,7 +94,6 @@ class StateBranch:
         return self.change(lambda stored: unite(stored, state))
 
     def change(self, rule: Callable[[PublishState], PublishState]) -> Saved:
-        """Store what `rule` makes of the state; it is asked again when somebody else was faster."""
         with tempfile.TemporaryDirectory(prefix="state-") as folder:
             clone = self._clone(folder)
             problem = ""

@@ -1,7 +1,8 @@
 """Manifest files of people and later phases, and those of the state, brought in line. Pure.
 
-What we read is taken from the side that was looked at last. What others wrote, a phase's result or
-an address, is united; where both sides say something else, the file counts, for somebody brings it.
+What we read is taken from the side that was looked at last, of one day from the file. What others
+wrote, a phase's result or an address, is united; where both sides say something else, the file
+counts, for somebody brings it.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ def slugs_of(state: PublishState, files: Sequence[Manifest]) -> dict[str, str]:
 def _united(stored: Manifest | None, file: Manifest) -> Manifest:
     if stored is None:
         return file
-    newest = stored if stored.date >= file.date else merge(stored, file, refresh=True)
+    newest = stored if stored.date > file.date else merge(stored, file, refresh=True)
     united = merge(file, newest, refresh=True)
     return stored if united == stored else united
 

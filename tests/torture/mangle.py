@@ -51,10 +51,10 @@ def mangled_json(draw: st.DrawFn, seeds: tuple[bytes, ...]) -> bytes:
     """One of the seeds, which are JSON, with up to four values replaced, removed or moved."""
     value = json.loads(draw(st.sampled_from(seeds)))
     for _ in range(draw(st.integers(1, 4))):
-        places = list(_places(value))
-        if not places:
+        members = list(places(value))
+        if not members:
             break
-        holder, key = draw(st.sampled_from(places))
+        holder, key = draw(st.sampled_from(members))
         if draw(st.booleans()):
             holder[key] = copy.deepcopy(draw(ODD_VALUES))
         else:
@@ -62,7 +62,7 @@ def mangled_json(draw: st.DrawFn, seeds: tuple[bytes, ...]) -> bytes:
     return json.dumps(value).encode()
 
 
-def _places(value: Any) -> list[tuple[Any, Any]]:
+def places(value: Any) -> list[tuple[Any, Any]]:
     """Every member of every container, as the container and the key."""
     found: list[tuple[Any, Any]] = []
     pairs: list[tuple[Any, Any]] = []
@@ -72,7 +72,7 @@ def _places(value: Any) -> list[tuple[Any, Any]]:
         pairs = list(enumerate(value))
     for key, inner in pairs:
         found.append((value, key))
-        found += _places(inner)
+        found += places(inner)
     return found
 
 

@@ -105,7 +105,7 @@ def host(emulator: Emulator, tmp_path: Path) -> Host:
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_a_source_that_fails_asks_for_nothing_and_loses_nothing(host: Host, case: str) -> None:
+def test_one_faulty_source_asks_for_nothing_and_loses_nothing(host: Host, case: str) -> None:
     name, broken = CASES[case]
     repository = host.workspace / name
     kept = repository.with_name(f"{name}.kept")

@@ -152,6 +152,7 @@ def test_one_fault_at_any_request_to_the_hub_changes_nothing_in_the_end(
     assert online.run(host) == 0, host.log
     asked, expected = [r.path for r in hub.requests], final(host)
     assert len(asked) == 6  # a commit, a configuration and downloads for each of two models
+    print(f"{len(pairs(len(asked)))} runs with a fault")
     for number, name in pairs(len(asked)):
         host = online.fresh(clones=True)
         fault = replace(FAULTS[name], skip=number)

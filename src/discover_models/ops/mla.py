@@ -20,15 +20,15 @@ from discover_models.ops.base import (
 _ASKED_AS = ("mla", "multi-head latent attention")
 
 
-def _fa2(axis: str, what: str, multiple: int, documented: int) -> Limit:
-    """Before 0.7.2 nothing is refused, and the documented size alone is known to work."""
+def _fa2(axis: str, what: str, multiple: int, built: int) -> Limit:
+    """Before 0.7.2 nothing is refused; the size that FlashInfer builds ahead is known to work."""
     earlier = Limit(
         what=what,
         measure=lambda axes: axes[axis],
         accepts=lambda size: size > 0,
-        doubtful=lambda size: size != documented,
-        file="flashinfer/mla/_batch_mla/_wrapper.py",
-        text=f"``{axis}`` is {documented} in DeepSeek v2/v3 models.",
+        doubtful=lambda size: size != built,
+        file="flashinfer/aot.py",
+        text=f"{axis} = {built}",
         version="0.6.7",
     )
     return Limit(

@@ -252,6 +252,19 @@ def test_an_api_that_is_not_there(judge: Judge) -> None:
     assert not any(e.found for e in found.evidence)
 
 
+def test_an_api_that_moved_to_another_module_is_not_called_missing(judge: Judge) -> None:
+    moved = {"flashinfer/flashinfer/choosing.py": PLAIN.format(name="top_p_sampling_from_probs")}
+    found = judge(TOP_P, {SAMPLING: "", **moved})
+    assert verdicts(found) == ("new", None, None, None)
+    assert any("top_p_sampling_from_probs in flashinfer/choosing.py" in n for n in found.notes)
+
+
+def test_an_api_that_is_another_kernel_did_not_move(judge: Judge) -> None:
+    files = {"flashinfer/flashinfer/kda_decode.py": PLAIN.format(name="recurrent_kda")}
+    found = judge(need("recurrent_kda", "recurrent_kda_h8"), files)
+    assert found.fi_status == "fi_missing"
+
+
 def test_an_api_without_a_template(judge: Judge) -> None:
     found = judge(TOP_P, {SAMPLING: PLAIN.format(name="top_p_sampling_from_probs")})
     assert verdicts(found) == ("new", "fi_supported", False, "sgl_missing")

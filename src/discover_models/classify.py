@@ -288,7 +288,7 @@ def _flashinfer(
     found = tuple(lookup for lookup in lookups if lookup.found)
     evidence = tuple(item for lookup in (found or lookups) for item in lookup.evidence)
     if not found:
-        return _not_found(spec, evidence, errors)
+        return _not_found(spec, evidence, errors, index)
     refusal = _unless_unread(_shape(spec, values, index), errors)
     missing = _lacks(spec, (*spec.requires, *kernel.requires), index)
     status = "fi_missing" if missing.lack else refusal.status
@@ -419,7 +419,10 @@ def _traced(
 
 
 def _not_found(
-    spec: KernelSpec, evidence: tuple[Evidence, ...], errors: Mapping[str, SourceError]
+    spec: KernelSpec,
+    evidence: tuple[Evidence, ...],
+    errors: Mapping[str, SourceError],
+    index: FlashInfer,
 ) -> _FiVerdict:
     if spec.always_supported:
         traced = None if errors else False
@@ -430,7 +433,29 @@ def _not_found(
     if errors:
         reasons = tuple(f"fi_status undecided: {error}" for error in errors.values())
         return _FiVerdict(evidence=evidence, notes=reasons)
+    moved = tuple(line for api in spec.apis for line in _elsewhere(api, index))
+    if moved:
+        places = ", ".join(f"{line.looked_for} in {line.path}" for line in moved)
+        reason = f"fi_status undecided: it may have moved, FlashInfer has {places}"
+        return _FiVerdict(evidence=(*evidence, *moved), notes=(reason,))
     return _FiVerdict(status="fi_missing", evidence=evidence, lack=_lack(spec))
+
+
+def _elsewhere(api: str, index: FlashInfer) -> tuple[Evidence, ...]:
+    """APIs of the same name in other modules, for one that is not where it is looked for.
+
+    One that another kernel is known by is that kernel.
+    """
+    if index.find(api).found:  # there, but without the argument that makes it this kernel
+        return ()
+    name = api.rpartition(".")[2]
+    known = {other for spec in SPECS.values() for other in spec.apis}
+    same = (e for e in index.named(name) if e.found and e.looked_for == name)
+    return tuple(e for e in same if f"{_module(e.path)}.{name}" not in known)
+
+
+def _module(path: str) -> str:
+    return path.removeprefix("python/").removesuffix(".py").replace("/", ".")
 
 
 def _trace_undecided(error: SourceError) -> str:

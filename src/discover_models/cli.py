@@ -258,6 +258,28 @@ def publish(
         raise DiscoverError(f"publishing is incomplete: {len(report.errors)} changes failed")
 
 
+@app.command(short_help="Bring manifest files in line with the state branch.")
+def sync(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE",
+        help="Manifests, such as tmp/onboard_*.json.")],
+    repository: Annotated[str, typer.Option(metavar="OWNER/REPO",
+        help="Where the state branch is kept.")],
+    branch: Annotated[str, typer.Option(metavar="NAME",
+        help="The branch that holds the manifests.")] = "kernel-inventory",
+    dry_run: Annotated[bool, typer.Option("--dry-run",
+        help="Show what would change, and change nothing.")] = False,
+) -> None:  # fmt: skip
+    """Bring manifest files to the state branch, and what it says back to them.
+
+    What others wrote into them is united. The token is read from GITHUB_TOKEN.
+    """
+    from discover_models.commands.sync import sync_files
+    from discover_models.render.escape import plain
+
+    for line in sync_files(files, repository, branch, os.environ, dry_run=dry_run):
+        print(plain(line))
+
+
 @app.command(short_help="Check the coverage document.")
 def audit(
     coverage_doc: Annotated[Path, typer.Option(metavar="FILE",

@@ -152,9 +152,9 @@ def test_a_limit_of_a_header_is_cited(newest: FlashInferIndex) -> None:
 LIMITS = {
     # Read by hand: which line states the first limit of a kernel's path, release by release.
     ("mla_paged_decode", "FA2 MLA"): {
-        "0.6.7": "flashinfer/aot.py:210",
-        "0.6.12": "flashinfer/aot.py:217",
-        "0.7.0": "flashinfer/aot.py:263",
+        "0.6.7": "flashinfer/mla.py:497",
+        "0.6.12": "flashinfer/mla/_core.py:930",
+        "0.7.0": "flashinfer/mla/_batch_mla/_backends/_fa_common.py:103",
         "0.7.2.post1": "flashinfer/mla/_batch_mla/_backends/_fa_common.py:183",
     },
     ("mla_paged_decode", "trtllm-gen MLA"): {

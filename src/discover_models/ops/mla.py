@@ -20,16 +20,31 @@ from discover_models.ops.base import (
 _ASKED_AS = ("mla", "multi-head latent attention")
 
 
-def _fa2(axis: str, what: str, multiple: int, built: int) -> Limit:
-    """Before 0.7.2 nothing is refused; the size that FlashInfer builds ahead is known to work."""
-    earlier = Limit(
-        what=what,
-        measure=lambda axes: axes[axis],
-        accepts=lambda size: size > 0,
-        doubtful=lambda size: size != built,
-        file="flashinfer/aot.py",
-        text=f"{axis} = {built}",
-        version="0.6.7",
+def _fa2(axis: str, what: str, multiple: int, documented: int) -> Limit:
+    """Before 0.7.2 nothing is refused, and one size alone is said to work."""
+
+    def known_to_work(file: str, text: str, version: str, earlier: Limit | None = None) -> Limit:
+        return Limit(
+            what=what,
+            measure=lambda axes: axes[axis],
+            accepts=lambda size: size > 0,
+            doubtful=lambda size: size != documented,
+            file=file,
+            text=text,
+            version=version,
+            earlier=earlier,
+        )
+
+    described = known_to_work(
+        "flashinfer/mla/_core.py",
+        f"``{axis}`` is {documented} in DeepSeek v2/v3 models.",
+        "0.6.7",
+    )
+    quantised = known_to_work(
+        "flashinfer/mla/_batch_mla/_backends/_fa_common.py",
+        "if head_dim_ckv != 512 or head_dim_kpe not in (0, 64):",
+        "0.7.0",
+        described,
     )
     return Limit(
         what=what,
@@ -38,7 +53,7 @@ def _fa2(axis: str, what: str, multiple: int, built: int) -> Limit:
         file="flashinfer/mla/_batch_mla/_backends/_fa_common.py",
         text="if head_dim_ckv % 128 or head_dim_kpe % 64:",
         version="0.7.2",
-        earlier=earlier,
+        earlier=quantised,
     )
 
 

@@ -262,11 +262,22 @@
   function showGrid() {
     grid ??= makeGrid();
     const models = sorted(modelsShown(), (m) => m.slug);
-    grid.tBodies[0].replaceChildren(...models.map((m) => m.row));
+    place(grid.tBodies[0], models.map((m) => m.row));
     markSorted(grid);
     if (!active?.isConnected) activate(grid.tBodies[0].rows[0]?.cells[0]);
-    main.replaceChildren(models.length ? grid : nothing());
+    const shown = models.length ? grid : nothing();
+    if (main.firstElementChild !== shown) main.replaceChildren(shown);
     byId("status").textContent = `${models.length} of ${plural(data.models.length, "model")}`;
+  }
+  // Rows that stay are not touched: laying them all out again is what takes long.
+  function place(body, rows) {
+    const wanted = new Set(rows);
+    for (const row of [...body.rows]) if (!wanted.has(row)) row.remove();
+    let next = body.firstElementChild;
+    for (const row of rows) {
+      if (row === next) next = next.nextElementSibling;
+      else body.insertBefore(row, next);
+    }
   }
   const nothing = () => el("p", { class: "empty" }, "Nothing matches. Clear the filters to see everything.");
 

@@ -128,7 +128,11 @@ class Online:
 def final(host: Host) -> tuple[Any, ...]:
     """What a run leaves, in the order of names: a model that came later has a later number."""
     own = sorted((title, state, reason) for _, title, state, reason, _ in host.shown())
-    asked = sorted((title, state, reason) for _, title, state, reason, _ in host.shown(KERNELS))
+    # Whose name a request has depends on which model needed it first.
+    asked = sorted(
+        (title.rpartition(" for ")[0], state, reason)
+        for _, title, state, reason, _ in host.shown(KERNELS)
+    )
     verdicts = {
         name: {k: bool(v) if k == "fi_issue_url" else v for k, v in said.items()}
         for name, said in host.verdicts().items()

@@ -12,7 +12,7 @@ import pytest
 from discover_models.publish import markers
 from discover_models.publish.issues import FoundIssue
 from discover_models.publish.markers import Facts, Marker
-from discover_models.publish.plan import Change, Key, Policy, Snapshot, Wanted, plan
+from discover_models.publish.plan import Change, Key, Policy, Snapshot, Wanted, decide, plan
 
 NOW = datetime(2026, 11, 23, 6, tzinfo=UTC)
 BOT = "github-actions[bot]"
@@ -232,13 +232,13 @@ def test_kinds_with_the_same_key_are_different_issues():
 
 def test_new_issues_come_day_0_first_then_newest_then_by_key():
     items = [
-        wanted("old", released=date(2026, 3, 1)),
+        wanted("a-old", released=date(2026, 3, 1)),
         wanted("b-new", released=date(2026, 9, 1)),
         wanted("undated"),
         wanted("a-new", released=date(2026, 9, 1)),
         wanted("day0", day0=True, released=date(2026, 1, 1)),
     ]
-    expected = ["day0", "a-new", "b-new", "old", "undated"]
+    expected = ["day0", "a-new", "b-new", "a-old", "undated"]
     for order in (items, items[::-1]):
         changes = plan(order, Snapshot(()), POLICY, NOW)
         assert [c.key for c in changes] == expected
@@ -319,6 +319,14 @@ def test_what_only_the_state_knows_is_said_in_words():
     assert gone.reason == "its issue #7 was deleted, moved away or given to something else"
     (bare,) = decided(wanted(), issue(body="Rewritten."), numbers={key: 1})
     assert (bare.action, bare.reason) == ("update", "our section was taken out")
+
+
+def test_an_issue_that_was_given_to_another_model_meanwhile_is_left_alone():
+    change = decide(wanted(), issue(body=body("other")), POLICY, NOW)
+    assert (change.action, change.reason) == (
+        "refused",
+        "left alone: its marker names another issue",
+    )
 
 
 def test_duplicates_say_of_which_and_are_of_the_same_kind():

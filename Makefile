@@ -8,11 +8,13 @@
 #   make format     put the formatting right
 #   make config-classes  write docs/config-classes.md anew
 #   make torture    break many more files and requests than make test does (about 15 minutes)
+#   make replay     weekly runs over a real workspace's releases (DISCOVER_MODELS_WORKSPACE): every
+#                   request to FlashInfer that they file (10 minutes and more)
 #   make bench      measure; DISCOVER_MODELS_WORKSPACE names a real workspace
 #   make workspace  bring the real repositories into WORKSPACE (default tmp)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint lint-action image image-test format config-classes torture bench workspace sync
+.PHONY: help demo test lint lint-action image image-test format config-classes torture replay bench workspace sync
 
 PYTHON ?= python3
 WORKSPACE ?= tmp
@@ -74,6 +76,10 @@ EXAMPLES ?= 2000
 torture: sync
 	@$(RUN) python scripts/get_emulator.py
 	DISCOVER_MODELS_EXAMPLES=$(EXAMPLES) $(RUN) pytest tests/torture tests/publish $(ARGS)
+
+replay: sync
+	@$(RUN) python scripts/get_emulator.py
+	$(RUN) pytest -s tests/real/test_request_replay.py $(ARGS)
 
 bench: sync
 	@$(RUN) python bench/bench.py

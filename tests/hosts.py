@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -55,8 +56,11 @@ class MemoryStore:
         return self.state
 
     def save(self, state: PublishState) -> Saved:
+        return self.change(lambda stored: unite(stored, state))
+
+    def change(self, rule: Callable[[PublishState], PublishState]) -> Saved:
         if self.refuses:
             return Saved(stored=False, reason=self.refuses)
         self.saves += 1
-        self.state = unite(self.state, state)
+        self.state = rule(self.state)
         return Saved(stored=True)

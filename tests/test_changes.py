@@ -157,7 +157,9 @@ def test_a_version_that_nobody_can_read_is_passed_over(
 @pytest.mark.parametrize(
     ("args", "said"),
     [
-        (["nosuch_h1"], "has ever named 'nosuch_h1'"),
+        (["nosuch_h1"], "has ever named 'nosuch_h1'\n"),
+        ([NAME[:-1]], f"has ever named '{NAME[:-1]}'; the nearest are {NAME}"),
+        ([NAME, "--repository", "/"], "/ is no git repository"),
         ([NAME, "--branch", "other"], "has no branch 'other'"),
         ([NAME, "--branch", "--upload-pack=x"], "can't be the name of a branch"),
     ],

@@ -252,6 +252,19 @@ def test_an_api_that_is_not_there(judge: Judge) -> None:
     assert not any(e.found for e in found.evidence)
 
 
+def test_an_api_that_moved_to_another_module_is_not_called_missing(judge: Judge) -> None:
+    moved = {"flashinfer/flashinfer/choosing.py": PLAIN.format(name="top_p_sampling_from_probs")}
+    found = judge(TOP_P, {SAMPLING: "", **moved})
+    assert verdicts(found) == ("new", None, None, None)
+    assert any("top_p_sampling_from_probs in flashinfer/choosing.py" in n for n in found.notes)
+
+
+def test_an_api_that_is_another_kernel_did_not_move(judge: Judge) -> None:
+    files = {"flashinfer/flashinfer/kda_decode.py": PLAIN.format(name="recurrent_kda")}
+    found = judge(need("recurrent_kda", "recurrent_kda_h8"), files)
+    assert found.fi_status == "fi_missing"
+
+
 def test_an_api_without_a_template(judge: Judge) -> None:
     found = judge(TOP_P, {SAMPLING: PLAIN.format(name="top_p_sampling_from_probs")})
     assert verdicts(found) == ("new", "fi_supported", False, "sgl_missing")
@@ -663,3 +676,103 @@ def test_an_api_that_sounds_like_it_is_for_a_person_to_look_at(
         assert [e.line for e in found.evidence if e.repository == "flashinfer"] == [
             text.splitlines().index("def causal_conv1d_fn(x): ...") + 1
         ]
+
+
+# What FlashInfer is asked for ------------------------------------------------------------------
+
+
+def test_a_limit_counts_wherever_its_line_went(judge: Judge) -> None:
+    wrapper = WRAPPER.format(name="BatchDecodeWithPagedKVCacheWrapper")
+    moved = {
+        "flashinfer/include/flashinfer/attention/v2/prefill.cuh": HEAD_DIM[FA2],
+        "flashinfer/include/flashinfer/groups.cuh": GROUPS[CUDA_CORES],
+    }
+    found = judge(decode(5), {DECODE: wrapper} | moved)
+    assert found.fi_status == "fi_supported"
+    assert "CUDA-core decode refuses group size (query heads per KV head) 5" in found.notes
+    assert "include/flashinfer/groups.cuh" in {e.path for e in found.evidence}
+
+
+def paged_mla(page_size: int, latent: int = 512) -> RequiredKernel:
+    axes = {"num_qo_heads": 16, "head_dim_ckv": latent, "head_dim_kpe": 64, "page_size": page_size}
+    return need("mla_paged_decode", f"mla_paged_decode_h16_ckv{latent}_kpe64_ps{page_size}", **axes)
+
+
+@pytest.mark.parametrize(
+    ("latent", "page_size", "status"),
+    [(512, 1, "fi_supported"), (512, 64, "fi_supported"), (384, 1, None)],
+)
+def test_older_code_states_a_limit_in_its_own_words(
+    judge: Judge, latent: int, page_size: int, status: str | None
+) -> None:
+    """Both paths as FlashInfer 0.6.7 has them, in one file: it documents a latent of 512 only."""
+    apis = WRAPPER.format(name="BatchMLAPagedAttentionWrapper")
+    stated = (
+        '"""``head_dim_ckv`` is 512 in DeepSeek v2/v3 models.\n'
+        '``head_dim_kpe`` is 64 in DeepSeek v2/v3 models."""\n'
+        'ERROR = "Supported block_size are 32 and 64, got {block_size}"\n'
+    )
+    mla = {"flashinfer/flashinfer/mla.py": apis + stated}
+    assert judge(paged_mla(page_size, latent), mla).fi_status == status
+
+
+def test_what_flashinfer_has_of_a_missing_kernel_is_said(judge: Judge) -> None:
+    axes = {"num_index_heads": 64, "index_head_dim": 128, "topk": 2048, "page_size": 64}
+    kernel = need("dsa_topk_indexer", "dsa_topk_indexer_fp8_h64_d128_topk2048_ps64", **axes)
+    init = "from flashinfer.scores import fp8_paged_mqa_logits as fp8_paged_mqa_logits\n"
+    scores = PLAIN.format(name="fp8_paged_mqa_logits")
+    files = {
+        "flashinfer/flashinfer/__init__.py": init,
+        "flashinfer/flashinfer/scores.py": scores,
+    }
+    found = judge(kernel, files)
+    assert verdicts(found) == ("new", "fi_missing", None, "n/a")
+    assert found.fi_lack is not None
+    (has,) = found.fi_lack.near
+    assert has.endswith(": flashinfer.fp8_paged_mqa_logits")
+    assert f"FlashInfer has of it: {has}" in found.notes
+    assert ("flashinfer/scores.py", 4) in {(e.path, e.line) for e in found.evidence}
+
+
+def test_a_faster_form_of_a_kernel_is_not_asked_for(judge: Judge) -> None:
+    kernel = need("packed_kda_decode", "packed_kda_decode_h48_d128", num_heads=48, head_dim=128)
+    found = judge(kernel)
+    assert (found.fi_status, found.fi_lack) == ("fi_missing", None)
+    said = "FlashInfer is not asked for it: recurrent_kda_decode takes the same step"
+    assert said in found.notes
+
+
+@pytest.mark.parametrize(
+    ("version", "spec", "asked", "sure"),
+    [
+        ("0.7.2.post1", "lightning_attention_decode", True, True),
+        ("0.6.7", "lightning_attention_decode", True, True),
+        ("99.0", "lightning_attention_decode", True, False),
+        ("", "lightning_attention_decode", True, False),
+        ("0.6.7", "sigmoid_mul", False, False),
+    ],
+)
+def test_a_kernel_known_by_no_api_is_asked_for_where_the_sources_were_read(
+    judge: Judge, version: str, spec: str, asked: bool, sure: bool
+) -> None:
+    """Elsewhere a person looks first; where nobody ever read them, it is not asked for at all."""
+    kernel = need(spec, f"{spec}_h64_d128", num_heads=64, head_dim=128)
+    found = judge(kernel, {"flashinfer/version.txt": version})
+    assert (found.fi_status, found.fi_lack is not None) == ("fi_missing", asked)
+    assert (found.fi_lack is not None and not found.fi_lack.unread) == sure
+
+
+def test_an_activation_that_this_flashinfer_does_not_know(judge: Judge) -> None:
+    spec = "trtllm_fp4_block_scale_routed_moe_mxfp4"
+    axes = {"top_k": 16, "num_local_experts": 8, "hidden_size": 512, "activation_type": 10}
+    kernel = need(spec, "trtllm_fp4_block_scale_routed_moe_topk16_e8_h512_act10", **axes)
+    kernel = kernel.model_copy(
+        update={"requires": ("flashinfer.fused_moe.ActivationType.Situ",), "variant": "mxfp4"}
+    )
+    enum = "class ActivationType:\n    Swiglu = 3\n"
+    api = PLAIN.format(name="trtllm_fp4_block_scale_routed_moe")
+    found = judge(kernel, {MOE: api + enum})
+    assert found.fi_status == "fi_missing"
+    assert found.fi_lack is not None
+    assert (found.fi_lack.request, found.fi_lack.limit) == ("moe.situ", "Situ activation")
+    assert judge(kernel, {MOE: api + enum + "    Situ = 10\n"}).fi_status == "fi_supported"

@@ -87,6 +87,23 @@ def files(folder: Path) -> set[str]:
     return {f.name for f in folder.iterdir() if not f.name.endswith(".lock")}
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--hf-repo-id", "demo"),
+        ("--model-name", "Demo 8B"),
+        ("explain", "Demo 8B", "x"),
+        ("explain", "demo-8b", "x", "--hf-repo-id", "demo"),
+    ],
+)
+def test_a_name_that_can_be_none_is_refused_before_anything_is_cloned(
+    run: Run, tmp_path: Path, arguments: tuple[str, ...]
+) -> None:
+    outcome = run(*arguments, bare=True)
+    one_sentence(outcome, 2, "is n")
+    assert list(tmp_path.iterdir()) == []
+
+
 # The report ----------------------------------------------------------------------------------
 
 

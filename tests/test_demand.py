@@ -52,6 +52,13 @@ def test_one_kernel_at_several_sizes_is_one_row() -> None:
     assert row.families == ("glm", "qwen")
 
 
+def test_a_number_in_the_familys_own_name_is_no_size() -> None:
+    axes = {"c": axis(4, "4"), "d": axis(512, "512")}
+    need = required("dsv4_kv_compress_c4_d512", "dsv4_compress", axes=axes)
+    (row,) = ranking(model("a/b", missing("", required=need))).rows
+    assert row.kernel == "dsv4_kv_compress_c*_d*"
+
+
 def test_what_is_in_the_dataset_ready_or_undecided_is_not_ranked() -> None:
     found = ranking(model("a/b", existing("rmsnorm_h1"), supported("gqa_x"), undecided("rope_x")))
     assert found.rows == ()

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from discover_models import demo
+from discover_models.pipeline import run
+from discover_models.settings import ModelRequest, RunOptions
 
 
 def head(folder: Path) -> str:
@@ -56,3 +58,22 @@ def test_definitions_are_where_their_content_says() -> None:
 def test_it_says_that_it_is_synthetic() -> None:
     assert "synthetic" in demo.NOTICE
     assert "synthetic" in (demo.ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_what_a_stopped_run_has_read_is_kept(tmp_path: Path) -> None:
+    options = RunOptions(
+        models=tuple(ModelRequest(hf_repo_id=repo_id) for repo_id in demo.MODELS),
+        workspace=demo.prepare(tmp_path / "workspace"),
+        configs=demo.CONFIGS,
+        offline=True,
+        cache_dir=tmp_path / "cache",
+    )
+
+    def stop(text: str) -> None:
+        if text.endswith(demo.MODELS[1]):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(options, stop)
+    kept = {path.name.partition("-")[0] for path in (tmp_path / "cache").rglob("*.entry")}
+    assert {"flashinfer", "sglang"} <= kept

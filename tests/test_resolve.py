@@ -51,6 +51,12 @@ def test_ids_that_are_none(repo_id: str) -> None:
         resolve(ModelRequest(hf_repo_id=repo_id), NOTHING, RunOptions())
 
 
+def test_offline_a_mistyped_name_is_told_what_is_near(tmp_path: Path) -> None:
+    known = KnownModels(cookbook(tmp_path, "book/Near-8B"), configs(tmp_path, "c/Far"), None)
+    with pytest.raises(UsageError, match=r"'near-8' \(the nearest are near-8b\); say which"):
+        find("near-8", known)
+
+
 def test_the_manifest_comes_first_then_folders_then_the_cookbook(tmp_path: Path) -> None:
     book = cookbook(tmp_path, "book/X", "book/Y", "book/Z")
     known = KnownModels(book, configs(tmp_path, "folder/X", "folder/Y"), None)

@@ -145,6 +145,42 @@ def test_kernels_are_listed_with_the_most_needed_first(page: Page, site: str) ->
     expect(page.locator(".list tbody tr")).to_have_count(2)
 
 
+def test_what_is_missing_is_listed_by_how_many_models_it_holds_up(page: Page, site: str) -> None:
+    page.goto(site)
+    page.get_by_role("link", name="Demand").click()
+    expect(page).to_have_url(site + "#/demand")
+    rows = page.locator(".list tbody tr")
+    expect(rows.first).to_contain_text("kernel")
+    expect(page.locator("#status")).to_have_text(re.compile(r"^(\d+) of \1 missing$"))
+    page.get_by_label("Filter").fill("beta")
+    expect(rows).to_have_count(1)
+    expect(page).to_have_url(site + "#/demand?q=beta")
+    rows.locator("summary").click()
+    rows.get_by_role("link", name="beta").click()
+    expect(page).to_have_url(site + "#/model/beta")
+    page.go_back()
+    expect(rows).to_have_count(1)
+    page.get_by_role("button", name="Clear").click()
+    page.get_by_label("Sort", exact=True).select_option("name")
+    names = [text.strip() for text in rows.locator("summary").all_inner_texts()]
+    assert names == sorted(names)
+    assert len(names) > 1
+
+
+@pytest.mark.parametrize("where", ["#/", "#/kernels", "#/demand", "#/model/sample-moe"])
+def test_a_telephone_shows_what_counts_without_scrolling_sideways(
+    page: Page, site: str, where: str
+) -> None:
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.goto(site + where)
+    wider = "document.documentElement.scrollWidth > innerWidth"
+    assert not page.evaluate(wider)
+    if where != "#/":  # the grid has a column for each family
+        table = page.locator(".list").bounding_box()
+        assert table
+        assert table["x"] + table["width"] <= 390
+
+
 @pytest.mark.parametrize("where", ["#/model/nosuch", "#/kernel/%E0%A4%A", "#/nosuch", "#/model/"])
 def test_an_address_of_nothing_says_so(page: Page, site: str, where: str) -> None:
     page.goto(site + where)
@@ -195,7 +231,8 @@ def test_the_page_allows_no_other_script_and_no_request(browser: Browser, site: 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize(
-    "where", ["#/", "#/?q=nosuch", "#/kernels", "#/model/sample-moe", "#/kernel/rmsnorm_h4096"]
+    "where",
+    ["#/", "#/?q=nosuch", "#/kernels", "#/demand", "#/model/sample-moe", "#/kernel/rmsnorm_h4096"],
 )
 def test_nothing_stands_in_anybodys_way(
     browser: Browser, site: str, where: str, scheme: Any

@@ -5,6 +5,7 @@ What could not be looked at stays undecided with a note; it never becomes "not t
 
 import re
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -25,6 +26,10 @@ from discover_models.errors import SourceError
 from discover_models.ops import SPECS
 from discover_models.ops.base import CodePath, Dump, KernelSpec, Limit
 from discover_models.sources.dataset import DatasetIndex, Definition
+
+_MEMBER_OF = {"RoutingMethodType": "routing", "ActivationType": "activation"}
+"""FlashInfer's enumerations in words."""
+_NOT_ASKED = "FlashInfer is not asked for it"
 
 
 class FlashInfer(FlashInferFacts, Protocol):
@@ -47,7 +52,8 @@ class FlashInfer(FlashInferFacts, Protocol):
         ...
 
     def cites(self, path: str, text: str) -> Evidence | None:
-        """The line of a file that contains the text, or that none does; None without the file."""
+        """The line that contains the text, in that file or wherever it went, or that the file has
+        none; None without the file."""
         ...
 
     def matches(self, path: str, pattern: str) -> tuple[str, ...]:
@@ -56,6 +62,11 @@ class FlashInfer(FlashInferFacts, Protocol):
 
     def named(self, word: str) -> tuple[Evidence, ...]:
         """Where an API with `word` in its name is defined, or that there is none."""
+        ...
+
+    @property
+    def version(self) -> str | None:
+        """The version that the checkout states."""
         ...
 
 
@@ -229,7 +240,8 @@ def _new(
     spec = SPECS[kernel.spec]
     values = _values(kernel)
     names = (kernel.definition_name, *(dump.name.format(**values) for dump in spec.dumps))
-    flashinfer = _flashinfer(spec, values, sources.flashinfer)
+    flashinfer = _flashinfer(kernel, spec, values, sources.flashinfer)
+    asked = _asked(kernel, spec, flashinfer, sources.flashinfer)
     sglang = _sglang(spec, flashinfer, sources)
     depth = depth_of(
         kernel, spec, flashinfer.apis, flashinfer.paths, sources.flashinfer, sources.sglang, model
@@ -239,22 +251,31 @@ def _new(
         required=kernel,
         phase1_status="new",
         fi_status=flashinfer.status,
-        fi_lack=flashinfer.lack and _for_variant(flashinfer.lack, kernel.variant),
+        fi_lack=asked.lack,
         fi_trace_template=flashinfer.trace_template,
         sgl_status=sglang.status,
         evidence=(
             dataset.absence(kernel.op_type, names),
             *flashinfer.evidence,
+            *asked.evidence,
             *sglang.evidence,
         ),
         tests=flashinfer.tests,
-        notes=(*flashinfer.notes, *sglang.notes, *depth_notes(depth, integrated=integrated)),
+        notes=(
+            *flashinfer.notes,
+            *asked.notes,
+            *sglang.notes,
+            *depth_notes(depth, integrated=integrated),
+        ),
         depth=depth,
     )
 
 
 def _flashinfer(
-    spec: KernelSpec, values: Mapping[str, int], index: FlashInfer | SourceError
+    kernel: RequiredKernel,
+    spec: KernelSpec,
+    values: Mapping[str, int],
+    index: FlashInfer | SourceError,
 ) -> _FiVerdict:
     if isinstance(index, SourceError):
         reason = f"fi_status undecided: {index}"
@@ -267,9 +288,9 @@ def _flashinfer(
     found = tuple(lookup for lookup in lookups if lookup.found)
     evidence = tuple(item for lookup in (found or lookups) for item in lookup.evidence)
     if not found:
-        return _not_found(spec, evidence, errors)
+        return _not_found(spec, evidence, errors, index)
     refusal = _unless_unread(_shape(spec, values, index), errors)
-    missing = _lacks(spec, index)
+    missing = _lacks(spec, (*spec.requires, *kernel.requires), index)
     status = "fi_missing" if missing.lack else refusal.status
     traced = _traced(spec, found, errors) if status == "fi_supported" else _Trace()
     return _FiVerdict(
@@ -304,8 +325,65 @@ def _lack(spec: KernelSpec, part: str = "", limit: str = "") -> Lack:
     )
 
 
-def _for_variant(lack: Lack, variant: str) -> Lack:
-    return lack.model_copy(update={"data_type": variant}) if variant else lack
+@dataclass(frozen=True)
+class _Asked(_Verdict):
+    lack: Lack | None = None
+    """What to ask FlashInfer for; None for nothing."""
+
+
+def _asked(
+    kernel: RequiredKernel,
+    spec: KernelSpec,
+    found: _FiVerdict,
+    index: FlashInfer | SourceError,
+) -> _Asked:
+    """What is asked of FlashInfer where it lacks the kernel, with what it has of it."""
+    if found.lack is None or isinstance(index, SourceError):
+        return _Asked()
+    if spec.also_by:
+        return _Asked(notes=(f"{_NOT_ASKED}: {spec.also_by} takes the same step",))
+    if not spec.apis and not spec.read_at:
+        return _Asked(notes=(f"{_NOT_ASKED}: only names were looked for",))
+    has, evidence = _near(spec, index)
+    lack = found.lack.model_copy(
+        update={
+            "near": has,
+            "read_at": "" if spec.apis else spec.read_at,
+            "unread": _unread(spec, index.version),
+            "data_type": kernel.variant or found.lack.data_type,
+        }
+    )
+    notes = (f"FlashInfer has of it: {'; '.join(has)}",) if has else ()
+    return _Asked(evidence=evidence, notes=notes, lack=lack)
+
+
+def _near(spec: KernelSpec, index: FlashInfer) -> tuple[tuple[str, ...], tuple[Evidence, ...]]:
+    """What does part of it; what can't be looked up is left out."""
+    has: list[str] = []
+    evidence: list[Evidence] = []
+    for what, api in spec.near:
+        with suppress(SourceError):
+            lookup = index.find(api)
+            if lookup.found:
+                has.append(f"{what}: {api}")
+                evidence += lookup.evidence[:1]
+    return tuple(has), tuple(evidence)
+
+
+def _unread(spec: KernelSpec, version: str | None) -> str:
+    """Why a person should look first: without known APIs, only up to a release is it sure."""
+    if spec.apis or (version and _release(version) <= _release(spec.read_at)):
+        return ""
+    return (
+        f"only names were looked for in FlashInfer {version or 'of this commit'};"
+        f" its sources were read as of {spec.read_at}"
+    )
+
+
+def _release(version: str) -> tuple[int, ...]:
+    """``0.7.2.post1`` → (0, 7, 2)."""
+    found = re.match(r"\d+(\.\d+)*", version)
+    return tuple(int(part) for part in found[0].split(".")) if found else ()
 
 
 def _key(text: str) -> str:
@@ -341,7 +419,10 @@ def _traced(
 
 
 def _not_found(
-    spec: KernelSpec, evidence: tuple[Evidence, ...], errors: Mapping[str, SourceError]
+    spec: KernelSpec,
+    evidence: tuple[Evidence, ...],
+    errors: Mapping[str, SourceError],
+    index: FlashInfer,
 ) -> _FiVerdict:
     if spec.always_supported:
         traced = None if errors else False
@@ -352,7 +433,29 @@ def _not_found(
     if errors:
         reasons = tuple(f"fi_status undecided: {error}" for error in errors.values())
         return _FiVerdict(evidence=evidence, notes=reasons)
+    moved = tuple(line for api in spec.apis for line in _elsewhere(api, index))
+    if moved:
+        places = ", ".join(f"{line.looked_for} in {line.path}" for line in moved)
+        reason = f"fi_status undecided: it may have moved, FlashInfer has {places}"
+        return _FiVerdict(evidence=(*evidence, *moved), notes=(reason,))
     return _FiVerdict(status="fi_missing", evidence=evidence, lack=_lack(spec))
+
+
+def _elsewhere(api: str, index: FlashInfer) -> tuple[Evidence, ...]:
+    """APIs of the same name in other modules, for one that is not where it is looked for.
+
+    One that another kernel is known by is that kernel.
+    """
+    if index.find(api).found:  # there, but without the argument that makes it this kernel
+        return ()
+    name = api.rpartition(".")[2]
+    known = {other for spec in SPECS.values() for other in spec.apis}
+    same = (e for e in index.named(name) if e.found and e.looked_for == name)
+    return tuple(e for e in same if f"{_module(e.path)}.{name}" not in known)
+
+
+def _module(path: str) -> str:
+    return path.removeprefix("python/").removesuffix(".py").replace("/", ".")
 
 
 def _trace_undecided(error: SourceError) -> str:
@@ -387,12 +490,12 @@ class _Part(_Verdict):
     lack: Lack | None = None
 
 
-def _lacks(spec: KernelSpec, index: FlashInfer) -> _Part:
+def _lacks(spec: KernelSpec, members: Iterable[str], index: FlashInfer) -> _Part:
     """What the API needs besides itself, for example a routing method, and is not there."""
     evidence: list[Evidence] = []
     notes: list[str] = []
     lack: Lack | None = None
-    for member in spec.requires:
+    for member in members:
         cited = index.member(member)
         if cited is None:
             notes.append(f"not checked: {member.rpartition('.')[0]} is not there")
@@ -400,9 +503,10 @@ def _lacks(spec: KernelSpec, index: FlashInfer) -> _Part:
         evidence.append(cited)
         if not cited.found:
             notes.append(f"this FlashInfer has no {member}")
-            name = member.rpartition(".")[2]
+            enum, name = member.split(".")[-2:]
             request = _key(f"{spec.op_type}.{name}")
-            lack = _lack(spec, limit=name).model_copy(update={"request": request})
+            limit = f"{name} {_MEMBER_OF[enum]}" if enum in _MEMBER_OF else name
+            lack = _lack(spec, limit=limit).model_copy(update={"request": request})
     return _Part(evidence=tuple(evidence), notes=tuple(notes), lack=lack)
 
 
@@ -469,13 +573,13 @@ def _path(path: CodePath, values: Mapping[str, int], index: FlashInfer) -> _Path
     limits: set[str] = set()
     evidence: list[Evidence] = []
     unchecked = "" if path.checked else "compiled or outside the checked sources"
-    for limit in path.limits:
-        cited = index.cites(limit.file, limit.text)
-        if cited is None or not cited.found:
+    for newest in path.limits:
+        limit, cited = _stated(newest, index)
+        if cited is None:
             unchecked = f"its limit as of {limit.version} is not found in {limit.file}"
             continue
         value = limit.measure(values)
-        if not _accepts(limit, value, index):
+        if not _accepts(limit, value, cited.path, index):
             refused.append(f"{limit.what} {value}")
             limits.add(limit.what.partition(" (")[0])
             evidence.append(cited)
@@ -484,10 +588,21 @@ def _path(path: CodePath, values: Mapping[str, int], index: FlashInfer) -> _Path
     return _PathOutcome(tuple(refused), frozenset(limits), unchecked, tuple(evidence))
 
 
-def _accepts(limit: Limit, value: int, index: FlashInfer) -> bool:
+def _stated(limit: Limit, index: FlashInfer) -> tuple[Limit, Evidence | None]:
+    """The limit as this FlashInfer puts it, with its line; the newest one where it states none."""
+    each: Limit | None = limit
+    while each is not None:
+        cited = index.cites(each.file, each.text)
+        if cited is not None and cited.found:
+            return each, cited
+        each = each.earlier
+    return limit, None
+
+
+def _accepts(limit: Limit, value: int, file: str, index: FlashInfer) -> bool:
     if limit.accepts is not None:
         return limit.accepts(value)
-    listed = index.matches(limit.file, limit.listed)
+    listed = index.matches(file, limit.listed)
     return value in {int(number) for number in listed if re.fullmatch(r"\d{1,9}", number)}
 
 

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, cast, get_args
+from typing import TYPE_CHECKING, Annotated, get_args
 
 import typer
 
@@ -37,10 +37,6 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-
-# The base of what a wrong command line raises. Typer brings its own click or, in older versions,
-# imports one, so that its module can't be named here.
-_CommandLineError = cast("type[typer.BadParameter]", typer.BadParameter.__mro__[2])
 
 EXIT_FAILED = 1
 EXIT_USAGE = 2
@@ -195,7 +191,7 @@ def explain(
     from discover_models.render import render_explain
 
     options = RunOptions(
-        models=(ModelRequest(slug=model_name, hf_repo_id=hf_repo_id),),
+        models=(_request(model_name, hf_repo_id),),
         tp=tuple(tp or ()),
         ep=tuple(ep or ()),
         workspace=workspace,
@@ -260,6 +256,28 @@ def publish(
         print(plain(f"warning: the state was not stored: {report.saved.reason}"), file=sys.stderr)
     if report.errors:
         raise DiscoverError(f"publishing is incomplete: {len(report.errors)} changes failed")
+
+
+@app.command(short_help="Bring manifest files in line with the state branch.")
+def sync(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE",
+        help="Manifests, such as tmp/onboard_*.json.")],
+    repository: Annotated[str, typer.Option(metavar="OWNER/REPO",
+        help="Where the state branch is kept.")],
+    branch: Annotated[str, typer.Option(metavar="NAME",
+        help="The branch that holds the manifests.")] = "kernel-inventory",
+    dry_run: Annotated[bool, typer.Option("--dry-run",
+        help="Show what would change, and change nothing.")] = False,
+) -> None:  # fmt: skip
+    """Bring manifest files to the state branch, and what it says back to them.
+
+    What others wrote into them is united. The token is read from GITHUB_TOKEN.
+    """
+    from discover_models.commands.sync import sync_files
+    from discover_models.render.escape import plain
+
+    for line in sync_files(files, repository, branch, os.environ, dry_run=dry_run):
+        print(plain(line))
 
 
 @app.command(short_help="Check the coverage document.")
@@ -411,11 +429,22 @@ def _requests(
     if models is not None:
         return _model_list(models)
     if model_name or hf_repo_id:
-        return (ModelRequest(slug=model_name, hf_repo_id=hf_repo_id),)
+        return (_request(model_name, hf_repo_id),)
     if none_needed:
         return ()
     raise UsageError(
         "say which model: --model-name, --hf-repo-id, --models, --discover or --demo (see --help)"
+    )
+
+
+def _request(slug: str, hf_repo_id: str) -> ModelRequest:
+    """What was asked for by name, looked at before anything is cloned."""
+    from discover_models.slugs import check_slug
+    from discover_models.sources.config_file import check_repo_id
+
+    return ModelRequest(
+        slug=check_slug(slug) if slug else "",
+        hf_repo_id=check_repo_id(hf_repo_id) if hf_repo_id else "",
     )
 
 

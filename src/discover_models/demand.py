@@ -124,7 +124,7 @@ def _undecided(entry: ManifestKernel) -> bool:
 
 
 def _any_size(entry: ManifestKernel) -> str:
-    """The name with a star for every axis value in it."""
+    """The name with a star for every axis value in it; its first word is the family's own."""
     sizes = {str(value) for value in entry.axes.values()}
 
     def word(text: str) -> str:
@@ -132,7 +132,8 @@ def _any_size(entry: ManifestKernel) -> str:
         sized = match and match[2] in sizes and not _DTYPE.fullmatch(text)
         return f"{match[1]}*" if match and sized else text
 
-    return "_".join(map(word, entry.definition_name.split("_")))
+    family, *words = entry.definition_name.split("_")
+    return "_".join((family, *map(word, words)))
 
 
 def _unmapped(models: Iterable[Manifest]) -> dict[tuple[str, str], list[Manifest]]:

@@ -117,6 +117,7 @@ def _reach(
         model=model,
         traits=frozenset(_traits(kernel)),
         layers=LAYERS.get(kernel.op_type, ()),
+        own=spec.sglang,
     )
     return sglang.depth(question)
 

@@ -99,21 +99,23 @@ def take_inventories(
     inventories: list[Inventory] = []
     models: list[ModelKernels] = []
     deferred: list[Deferred] = []
-    for slug, target in zip(slugs, targets, strict=True):
-        if target.hf_repo_id not in files:
-            continue
-        say(f"inventory of {target.hf_repo_id}")
-        try:
-            file = files[target.hf_repo_id]
-            if isinstance(file, ConfigError):
-                raise file
-            architecture = architecture_of(file, world.libraries, world.models)
-            sizes = (target.tp or options.tp, target.ep or options.ep)
-            inventories.append(inventory_of(slug, file, architecture, world, sizes))
-            models.append(kernels_of(file.hf_repo_id, architecture))
-        except (ConfigError, SourceError) as error:
-            deferred.append(deferred_as(slug, target.hf_repo_id, error))
-    world.save()
+    try:
+        for slug, target in zip(slugs, targets, strict=True):
+            if target.hf_repo_id not in files:
+                continue
+            say(f"inventory of {target.hf_repo_id}")
+            try:
+                file = files[target.hf_repo_id]
+                if isinstance(file, ConfigError):
+                    raise file
+                architecture = architecture_of(file, world.libraries, world.models)
+                sizes = (target.tp or options.tp, target.ep or options.ep)
+                inventories.append(inventory_of(slug, file, architecture, world, sizes))
+                models.append(kernels_of(file.hf_repo_id, architecture))
+            except (ConfigError, SourceError) as error:
+                deferred.append(deferred_as(slug, target.hf_repo_id, error))
+    finally:
+        world.save()  # a run that is stopped has read what the next one need not read again
     known = known_groups(options, slugs)
     elsewhere = _kernels(_connected(share, [r for r in every if r not in files]), world)
     place = {repo_id: number for number, repo_id in enumerate(every)}

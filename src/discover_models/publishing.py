@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,8 +24,8 @@ from discover_models.publish.state_value import (
     StateStore,
     assign_slugs,
     unite,
-    with_news,
 )
+from discover_models.publish.sync import with_files
 from discover_models.publish.waiting import Timing
 from discover_models.sources.source_spec import DEFAULT_SOURCES
 
@@ -76,7 +76,10 @@ class DryStore:
         return self.real.load() if self.kept is None else self.kept
 
     def save(self, state: PublishState) -> Saved:
-        self.kept = unite(self.load(), state)
+        return self.change(lambda stored: unite(stored, state))
+
+    def change(self, rule: Callable[[PublishState], PublishState]) -> Saved:
+        self.kept = rule(self.load())
         return Saved(stored=False, reason=DRY_RUN)
 
 
@@ -195,17 +198,10 @@ class Desk:
         Raises:
             PublishError: the state can't be read or written.
         """
-        state = self._store.load()
-        ours = state.model_copy(
-            update={
-                "repository": state.repository or self.place.repository,
-                "manifests": {m.model_slug: m for m in brought},
-            }
+        files, day = list(brought), self.place.now().date().isoformat()
+        saved = self._store.change(
+            lambda stored: with_files(stored, files, day, self.place.repository)
         )
-        day = self.place.now().date().isoformat()
-        known = {m.model_slug: state.manifests.get(m.model_slug) for m in brought}
-        ours = with_news(ours, {s: m for s, m in known.items() if m}, day)
-        saved = self._store.save(ours)
         if not saved.stored and not self.place.dry_run:
             raise PublishError(f"The state branch can't be written: {saved.reason}")
 

@@ -191,6 +191,7 @@ def _required(need: Need, sizes: Parallelism) -> RequiredKernel:
         parallelism=(sizes,) if need.sharded else (),
         used_for=(need.used_for,),
         variant=need.variant,
+        requires=need.requires,
         notes=need.notes,
         evidence=need.evidence,
     )
@@ -201,6 +202,6 @@ def _merge(one: RequiredKernel, other: RequiredKernel) -> RequiredKernel:
     return one.model_copy(
         update={
             field: tuple(dict.fromkeys((*getattr(one, field), *getattr(other, field))))
-            for field in ("parallelism", "used_for", "notes", "evidence")
+            for field in ("parallelism", "used_for", "requires", "notes", "evidence")
         }
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -53,7 +54,20 @@ def resolve(request: ModelRequest, known: KnownModels, options: RunOptions) -> M
                 f"{request.slug!r} is the name of several repositories in {place}:"
                 f" {', '.join(found)}; choose one with --hf-repo-id"
             )
+    if known.hub is None:
+        raise UsageError(
+            f"no manifest, configuration folder or cookbook entry has the name {request.slug!r}"
+            f"{_nearest(request.slug, known)}; say which repository with --hf-repo-id ORG/MODEL"
+        )
     return replace(request, hf_repo_id=_on_the_hub(request.slug, known.hub))
+
+
+def _nearest(slug: str, known: KnownModels) -> str:
+    """The names that are known and look like this one, in brackets; empty when none does."""
+    local = _repositories(known.configs)
+    names = {slug_of(name) for name in (*local, *(m.model_path for m in known.cookbook.models))}
+    close = difflib.get_close_matches(slug, sorted(names), n=3, cutoff=0.7)
+    return f" (the nearest are {', '.join(close)})" if close else ""
 
 
 def _places(
@@ -108,23 +122,23 @@ def _loaded(path: Path) -> Manifest | None:
 
 
 def _from_configs(slug: str, configs: Path | None) -> Iterator[str]:
+    return (name for name in _repositories(configs) if slug_of(name) == slug)
+
+
+def _repositories(configs: Path | None) -> Iterator[str]:
+    """The repositories of a configuration folder."""
     if configs is not None and configs.is_dir():
         for folder in configs.glob("*/*"):
-            if folder.is_dir() and slug_of(folder.name) == slug:
+            if folder.is_dir():
                 yield f"{folder.parent.name}/{folder.name}"
 
 
-def _on_the_hub(slug: str, hub: Hub | None) -> str:
+def _on_the_hub(slug: str, hub: Hub) -> str:
     """The one repository of that name on the Hub, else of that name but for tuning and date.
 
     A hit counts unless its own files say that it is no language model; other names are only
     suggested.
     """
-    if hub is None:
-        raise UsageError(
-            f"no manifest, configuration folder or cookbook entry has the name {slug!r};"
-            " say which repository with --hf-repo-id ORG/MODEL"
-        )
     try:
         hits = hub.search(slug)
     except ConfigError as error:

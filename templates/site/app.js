@@ -25,6 +25,9 @@
   /* ---- the data, prepared once ---- */
 
   data.kernels.forEach((kernel, number) => Object.assign(kernel, { number, needs: [], key: kernel.n.toLowerCase() }));
+  data.demand.forEach((row, rank) => Object.assign(row, {
+    rank, key: `${row.n} ${row.missing} ${row.why} ${row.families.join(" ")} ${row.models.map((n) => data.models[n].slug).join(" ")}`.toLowerCase(),
+  }));
   for (const model of data.models) {
     model.key = `${model.slug} ${model.repo} ${model.summary}`.toLowerCase();
     model.totals = STATES.map(() => 0);
@@ -127,8 +130,18 @@
     state: ["What it waits for", (k) => WORST.indexOf(k.s)],
     day: ["Changed last", (k) => k.since, -1],
   };
+  const DEMAND_ORDERS = {
+    wanted: ["Most wanted", (d) => d.rank],
+    groups: ["Most model groups", (d) => -d.groups],
+    models: ["Most models", (d) => -d.models.length],
+    name: ["Name", (d) => d.n],
+    day: ["Waiting longest", (d) => d.since || "9"],
+  };
+  const ORDERS = { models: [MODEL_ORDERS, "name"], kernels: [KERNEL_ORDERS, "needed"], demand: [DEMAND_ORDERS, "wanted"] };
+  const ordersHere = () => ORDERS[now.view] ?? ORDERS.models;
   function order() {
-    if (now.view === "kernels") return KERNEL_ORDERS[now.sort] ?? KERNEL_ORDERS.needed;
+    const [orders, first] = ordersHere();
+    if (now.view !== "models") return orders[now.sort] ?? orders[first];
     if (now.sort.startsWith("in:")) {
       const family = now.sort.slice(3);
       return ["", (m) => (m.families.has(family) ? -left(m.families.get(family)) : 1)];
@@ -140,7 +153,7 @@
     return items.map((item) => [key(item), name(item), item])
       .sort((a, b) => sign * compare(a[0], b[0]) || compare(a[1], b[1])).map(([, , item]) => item);
   }
-  const sortName = () => now.sort || (now.view === "kernels" ? "needed" : "name");
+  const sortName = () => now.sort || ordersHere()[1];
 
   function heading(label, sort, attributes = {}, direction = "descending") {
     const button = el("button", { type: "button", "data-sort": sort, title: `Sort by ${label}` }, breakable(label));
@@ -249,11 +262,22 @@
   function showGrid() {
     grid ??= makeGrid();
     const models = sorted(modelsShown(), (m) => m.slug);
-    grid.tBodies[0].replaceChildren(...models.map((m) => m.row));
+    place(grid.tBodies[0], models.map((m) => m.row));
     markSorted(grid);
     if (!active?.isConnected) activate(grid.tBodies[0].rows[0]?.cells[0]);
-    main.replaceChildren(models.length ? grid : nothing());
+    const shown = models.length ? grid : nothing();
+    if (main.firstElementChild !== shown) main.replaceChildren(shown);
     byId("status").textContent = `${models.length} of ${plural(data.models.length, "model")}`;
+  }
+  // Rows that stay are not touched: laying them all out again is what takes long.
+  function place(body, rows) {
+    const wanted = new Set(rows);
+    for (const row of [...body.rows]) if (!wanted.has(row)) row.remove();
+    let next = body.firstElementChild;
+    for (const row of rows) {
+      if (row === next) next = next.nextElementSibling;
+      else body.insertBefore(row, next);
+    }
   }
   const nothing = () => el("p", { class: "empty" }, "Nothing matches. Clear the filters to see everything.");
 
@@ -265,9 +289,9 @@
     const rest = kernels.length - most;
     const table = el("table", { class: "list", "aria-label": "Definitions" },
       el("thead", {}, el("tr", {},
-        heading("Definition", "name", {}, "ascending"), heading("Family", "family", {}, "ascending"),
+        heading("Definition", "name", {}, "ascending"), heading("Family", "family", { class: "extra" }, "ascending"),
         heading("Where it stands", "state"), heading("Models", "needed", { class: "num" }),
-        el("th", { scope: "col", class: "num" }, "Groups"), heading("Since", "day"))),
+        el("th", { scope: "col", class: "num extra" }, "Groups"), heading("Since", "day", { class: "extra" }))),
       el("tbody", {}, kernels.slice(0, most).map(kernelRow)));
     markSorted(table);
     main.replaceChildren(el("div", { class: "page wide" }, kernels.length ? table : nothing(),
@@ -276,11 +300,48 @@
   }
   function kernelRow(kernel) {
     return kernel.line ??= el("tr", {},
-      el("td", {}, el("a", { class: "name", href: kernelUrl(kernel) }, kernel.n)), el("td", { class: "tight" }, kernel.f),
+      el("td", {}, el("a", { class: "name", href: kernelUrl(kernel) }, breakable(kernel.n))), el("td", { class: "tight extra" }, kernel.f),
       el("td", { class: "tight" }, chip(kernel.s), kernel.trace === false ? el("span", { class: "quiet" }, " no trace template") : null),
-      el("td", { class: "num" }, String(kernel.needs.length)), el("td", { class: "num" }, String(groupsOf(kernel))),
-      el("td", { class: "tight" }, kernel.since));
+      el("td", { class: "num" }, String(kernel.needs.length)), el("td", { class: "num extra" }, String(groupsOf(kernel))),
+      el("td", { class: "tight extra" }, kernel.since));
   }
+
+  /* ---- what is missing, by how many models it holds up ---- */
+
+  const WAITS_FOR = { kernel: ["fi_missing", "kernel"], "trace template": ["ready", "trace template"], definition: ["unmapped", "definition"], "SGLang call": ["sgl_missing", "SGLang call"] };
+  function demandShown() {
+    const all = words();
+    return data.demand.filter((row) => (!now.family || row.f === now.family) && all.every((word) => row.key.includes(word)));
+  }
+  function showDemand() {
+    const rows = sorted(demandShown(), (d) => d.rank);
+    const table = el("table", { class: "list", "aria-label": "What is missing" },
+      el("thead", {}, el("tr", {},
+        heading("Missing", "wanted", {}, "ascending"), heading("Kernel", "name", {}, "ascending"),
+        el("th", { scope: "col", class: "num extra" }, "Sizes"), heading("Groups", "groups", { class: "num" }),
+        heading("Models", "models", { class: "num" }), el("th", { scope: "col", class: "extra" }, "Served today by"),
+        el("th", { scope: "col", class: "extra" }, "Model families"), heading("Since", "day", { class: "extra" }, "ascending"))),
+      el("tbody", {}, rows.map(demandRow)));
+    markSorted(table);
+    main.replaceChildren(el("div", { class: "page wide" }, rows.length ? table : nothing(),
+      el("p", { class: "quiet" }, "A group is a model with its quantised copies. Kernels that FlashInfer lacks come first, calls that SGLang lacks last. A star stands for a size.")));
+    byId("status").textContent = `${rows.length} of ${data.demand.length} missing`;
+  }
+  function demandRow(row) {
+    const [state, text] = WAITS_FOR[row.missing];
+    const models = row.models.map((n) => data.models[n]);
+    return row.line ??= el("tr", {},
+      el("td", { class: "tight" }, chip(STATES.indexOf(state), text)),
+      el("td", {}, el("details", {},
+        el("summary", {}, row.f ? el("span", { class: "name" }, breakable(row.n)) : breakable(`${row.n}: ${row.why}`)),
+        row.kernels.length ? el("p", {}, spaced(row.kernels.map((n) => el("a", { class: "name", href: kernelUrl(data.kernels[n]) }, data.kernels[n].n)))) : null,
+        row.served.length ? el("p", {}, `served today by ${row.served.join(", ")}`) : null,
+        el("p", {}, "for ", spaced(models.map((m) => el("a", { class: "name", href: modelUrl(m) }, m.slug)))))),
+      el("td", { class: "num extra" }, row.kernels.length ? String(row.kernels.length) : ""), el("td", { class: "num" }, String(row.groups)),
+      el("td", { class: "num" }, String(models.length)), el("td", { class: "extra" }, row.served.join(", ") || "not known"),
+      el("td", { class: "extra" }, row.families.join(", ")), el("td", { class: "tight extra" }, row.since));
+  }
+  const spaced = (nodes) => nodes.flatMap((node, n) => (n ? [", ", node] : [node]));
 
   /* ---- one model, one kernel ---- */
 
@@ -310,12 +371,12 @@
       now.family ? el("p", {}, `Only ${now.family}. `, el("a", { href: modelUrl(model) }, "Show all families")) : null,
       el("table", { class: "list" },
         el("caption", {}, plural(needs.length, "definition")),
-        el("thead", {}, el("tr", {}, ["Definition", "Family", "Where it stands", "Used for", "Sizes"].map((t) => el("th", { scope: "col" }, t)), el("th", { scope: "col", class: "num" }, "Layers"), el("th", { scope: "col" }, "Since"))),
+        el("thead", {}, el("tr", {}, [["Definition"], ["Family", "extra"], ["Where it stands"], ["Used for", "extra"], ["Sizes", "extra"], ["Layers", "num"], ["Since", "extra"]].map(([t, kind]) => el("th", { scope: "col", class: kind }, t)))),
         el("tbody", {}, needs.map(([number, state, layers, sizes, parts]) => {
           const kernel = data.kernels[number];
-          return el("tr", {}, el("td", {}, el("a", { class: "name", href: kernelUrl(kernel) }, kernel.n)), el("td", { class: "tight" }, kernel.f),
-            el("td", { class: "tight" }, chip(state)), el("td", {}, data.texts[parts]), el("td", {}, data.texts[sizes] || "any"),
-            el("td", { class: "num" }, layers === null ? "" : String(layers)), el("td", { class: "tight" }, kernel.since));
+          return el("tr", {}, el("td", {}, el("a", { class: "name", href: kernelUrl(kernel) }, breakable(kernel.n))), el("td", { class: "tight extra" }, kernel.f),
+            el("td", { class: "tight" }, chip(state)), el("td", { class: "extra" }, data.texts[parts]), el("td", { class: "extra" }, data.texts[sizes] || "any"),
+            el("td", { class: "num" }, layers === null ? "" : String(layers)), el("td", { class: "tight extra" }, kernel.since));
         }))),
       model.unmapped.length ? [el("h3", {}, "Parts for which no definition can be named"), el("ul", {}, model.unmapped.map(([what, why]) => el("li", {}, el("b", {}, data.texts[what]), `: ${data.texts[why]}`)))] : null,
       model.notes.length ? [el("h3", {}, "Notes"), el("ul", {}, model.notes.map((n) => el("li", {}, data.texts[n])))] : null);
@@ -364,27 +425,28 @@
   const chips = STATES.map((state, s) => el("button", { type: "button", class: `chip ${state}`, "aria-pressed": "false", onclick: () => show({ state: now.state === state ? "" : state }) },
     el("span", { "aria-hidden": "true" }, MARK[state]), `${counted[s]} ${LABEL[state]}`));
   byId("kernel-count").textContent = data.kernels.length;
+  byId("demand-count").textContent = data.demand.length;
   controls.family.append(...data.families.map((family) => el("option", { value: family }, family)));
 
   function syncControls() {
-    const listed = now.view === "models" || now.view === "kernels";
+    const listed = now.view in ORDERS, coloured = listed && now.view !== "demand";
     byId("controls").hidden = !listed;
-    byId("legend").replaceChildren(...(listed ? chips.filter((_, s) => counted[s] && (now.view === "models" || s !== UNMAPPED)) : []));
+    byId("legend").replaceChildren(...(coloured ? chips.filter((_, s) => counted[s] && (now.view === "models" || s !== UNMAPPED)) : []));
     chips.forEach((button, s) => button.setAttribute("aria-pressed", String(now.state === STATES[s])));
     if (controls.q.value !== now.q) controls.q.value = now.q;
     controls.family.value = now.family;
-    const orders = Object.entries(now.view === "kernels" ? KERNEL_ORDERS : MODEL_ORDERS).map(([value, [label]]) => [value, label]);
+    const orders = Object.entries(ordersHere()[0]).map(([value, [label]]) => [value, label]);
     if (now.sort.startsWith("in:")) orders.push([now.sort, `Left to do in ${now.sort.slice(3)}`]);
     controls.sort.replaceChildren(...orders.map(([value, label]) => el("option", { value }, label)));
     controls.sort.value = sortName();
     byId("clear").disabled = !(now.q || now.family || now.state || now.sort);
-    for (const [id, view] of [["to-models", "models"], ["to-kernels", "kernels"]]) {
+    for (const [id, view] of [["to-models", "models"], ["to-kernels", "kernels"], ["to-demand", "demand"]]) {
       if (now.view === view) byId(id).setAttribute("aria-current", "page");
       else byId(id).removeAttribute("aria-current");
     }
   }
   const VIEWS = {
-    models: showGrid, kernels: () => showKernels(),
+    models: showGrid, kernels: () => showKernels(), demand: showDemand,
     model: () => showModel(modelBySlug.get(now.name)), kernel: () => showKernel(kernelByName.get(now.name)),
   };
   function refresh() {

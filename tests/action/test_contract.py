@@ -73,6 +73,12 @@ def test_the_example_configuration_is_right() -> None:
     assert parse_config(example.encode(), "example").models
 
 
+def test_the_weekly_workflow_can_file_kernel_requests() -> None:
+    jobs = load(ROOT / ".github/workflows/weekly.yml")["jobs"]
+    (step,) = (s for s in jobs["inventory"]["steps"] if s.get("uses") == "./")
+    assert step["with"]["kernel-request-token"] == "${{ secrets.KERNEL_REQUEST_TOKEN }}"
+
+
 def test_workflows_start_without_permissions() -> None:
     for file in WORKFLOWS:
         workflow = load(file)

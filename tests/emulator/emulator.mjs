@@ -8,6 +8,7 @@
 //   {"op":"log"}                   requests since the last reset
 //   {"op":"push",…}                commit files to a branch, see `Emulator.push` in server.py
 //   {"op":"pull",…}                open a pull request, see `Emulator.pull`
+//   {"op":"clock","at":…}          what time it is from now on; without "at" the real time
 // Ends when its standard input does.
 //
 // Added: 401 for unknown tokens, ETag and 304, limits of titles and bodies, bot accounts, pull
@@ -49,6 +50,18 @@ let forks = new Map();
 let calls = 0;
 let listener;
 
+const RealDate = Date;
+let ahead = 0; // milliseconds
+globalThis.Date = class extends RealDate {
+  constructor(...args) {
+    if (args.length) super(...args);
+    else super(RealDate.now() + ahead);
+  }
+  static now() {
+    return RealDate.now() + ahead;
+  }
+};
+
 const createServer = http.createServer;
 http.createServer = (...args) => {
   listener = args.at(-1);
@@ -80,7 +93,7 @@ const operations = {
   reset() {
     gh.reset();
     [faults, log, duplicates, deleted] = [[], [], new Set(), new Set()];
-    [edits, forks] = [{}, new Map()];
+    [edits, forks, ahead] = [{}, new Map(), 0];
     return {};
   },
   faults(request) {
@@ -88,6 +101,10 @@ const operations = {
     return {};
   },
   log: () => ({ log }),
+  clock({ at }) {
+    ahead = at ? RealDate.parse(at) - RealDate.now() : 0;
+    return {};
+  },
   delete(request) {
     deleted.add(`/repos/${request.repository}/issues/${request.number}`);
     return {};

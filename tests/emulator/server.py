@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, Self, cast
 
@@ -77,6 +78,10 @@ class Emulator:
     def faults(self, faults: Iterable[Fault]) -> None:
         """Replace the queue of faults; of several that match, the first counts."""
         self._ask("faults", faults=[asdict(f) for f in faults])
+
+    def clock(self, at: datetime) -> None:
+        """Say what time it is from now on; `reset` brings the real time back."""
+        self._ask("clock", at=at.isoformat())
 
     def delete(self, repository: str, number: int) -> None:
         """Make an issue one that an administrator deleted."""

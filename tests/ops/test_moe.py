@@ -110,3 +110,21 @@ def test_a_merged_front_is_one_gemm() -> None:
     found = layer(None, moe(merged_front=True, **parts), "gemm")
     # 2·1024 + 64 experts + 512; shared down; latent up
     assert found == {"gemm_n2624_k2048", "gemm_n2048_k1024", "gemm_n2048_k512"}
+
+
+@pytest.mark.parametrize(
+    ("stored", "activation", "member"),
+    [
+        ("mxfp4", "situ", "Situ"),
+        ("nvfp4", "relu2", "Relu2"),
+        ("fp8_block", "gelu_pytorch_tanh", "GegluTanh"),
+        ("nvfp4", "silu", ""),
+        ("mxint4", "situ", ""),  # its kernel takes no activation
+    ],
+)
+def test_an_activation_must_be_one_that_the_kernel_knows(
+    stored: str, activation: str, member: str
+) -> None:
+    found = needed(model(group(None, moe(quantization=stored, activation=activation))))
+    (requires,) = {k.requires for k in found.kernels if k.op_type == "moe"}
+    assert requires == ((f"flashinfer.fused_moe.ActivationType.{member}",) if member else ())

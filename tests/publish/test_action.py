@@ -219,6 +219,22 @@ def test_manifests_are_published_from_a_terminal(host: Host) -> None:
     assert len(host.emulator.writes()) == written
 
 
+def test_what_a_phase_says_anew_is_published_from_a_terminal(host: Host) -> None:
+    host.config = None
+    assert host.run("workflow_dispatch", model_name=SLUGS[0]) == 0, host.log
+    folder = host.runner.workspace / host.runner.outputs["folder"] / "manifests"
+    file = folder / f"{SLUGS[0]}.json"
+    for value in ("waiting", "collected"):
+        found = json.loads(file.read_text("utf-8"))
+        found["kernels"][0]["phase2_status"] = value
+        file.write_text(json.dumps(found), "utf-8")
+        assert terminal(host, folder).returncode == 0
+        bare = host.server / f"{REPOSITORY}.git"
+        show = ["git", "-C", str(bare), "show", f"kernel-inventory:manifests/{SLUGS[0]}.json"]
+        stored = subprocess.run(show, capture_output=True, text=True, check=True, timeout=30).stdout
+        assert json.loads(stored)["kernels"][0]["phase2_status"] == value
+
+
 def test_a_folder_without_manifests_is_a_wrong_argument(host: Host, tmp_path: Path) -> None:
     done = terminal(host, tmp_path / "run")
     assert done.returncode == 2

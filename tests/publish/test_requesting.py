@@ -19,6 +19,7 @@ import pytest
 import requests as http
 
 import builders
+from discover_models.domain.depth import Depth, Provider
 from discover_models.domain.kernel import ClassifiedKernel, Deferred, Inventory, Lack
 from discover_models.publish.github import DryRun, GitHubIssues
 from discover_models.publish.issues import Backend, FoundIssue
@@ -185,7 +186,7 @@ def test_a_request_has_the_headings_of_the_form_and_says_what_was_searched(host:
     ]
     sglang = f"https://github.com/sgl-project/sglang/blob/{builders.SHAS['sglang']}"
     assert f"{sglang}/python/sglang/srt/models/alpha.py#L12" in issue.body
-    assert "not found" in issue.body
+    assert "flashinfer.fused_moe.moe</code>: not there" in issue.body
     assert "0 open and closed issues and pull requests" in issue.body
     assert "hidden_size=4096" in issue.body
 
@@ -234,6 +235,16 @@ def test_a_later_model_is_added_to_the_same_request(host: Host):
     assert "sample-org/Beta" in after.body
     assert set(host.urls().values()) == {url(after.number)}
     assert len(host.urls()) == 3
+
+
+def test_what_is_in_doubt_is_not_added_to_a_request(host: Host):
+    host.run(ALPHA)
+    doubtful = lacking("zeta_b", "zeta", notes=("its limit was not checked",))
+    assert host.action(host.run(ALPHA, model("Beta", doubtful))) == "unchanged"
+    assert host.action(host.run(ARRIVED, model("Beta", doubtful))) == "update"
+    (issue,) = host.issues()
+    assert "zeta_b" not in issue.body
+    assert len(host.comments(issue.number)) == 1
 
 
 def test_text_around_a_request_stays(host: Host):
@@ -435,6 +446,36 @@ def test_an_approval_is_withdrawn_by_taking_the_tick_away(host: Host):
     host.do("maintainer", "PATCH", f"{REPOSITORY}/issues/{found.number}", {"body": body})
     assert host.action(host.run(ALPHA, mode="approve")) == "held back"
     assert host.store.state.approved == ()
+
+
+def test_what_a_person_should_look_at_first_waits_for_a_tick(host: Host):
+    lack = Lack(request="zeta", kernel="Zeta", unread="only names were looked for in FlashInfer 9")
+    doubtful = model("Alpha", builders.missing("zeta_a", fi_lack=lack))
+    ((action, reason),) = host.said(host.run(doubtful))
+    assert (action, "only names were looked for" in reason) == ("held back", True)
+    assert host.issues() == []
+    host.tick("maintainer")
+    assert host.action(host.run(doubtful)) == "create"
+
+
+def test_what_serves_the_model_today_is_linked_and_what_is_there_of_it_named(host: Host):
+    at = builders.evidence("sglang", "python/sglang/srt/layers/zeta.py", 7)
+    depth = Depth(served_by=(Provider(name="SGLang", function="sglang.zeta", evidence=(at,)),))
+    lack = Lack(request="zeta", kernel="zeta", near=("half of it: flashinfer.half",))
+    host.run(model("Alpha", builders.missing("zeta_a", fi_lack=lack, depth=depth)))
+    (issue,) = host.issues()
+    workaround = issue.body.partition("### Current workaround")[2].partition("###")[0]
+    sglang = f"https://github.com/sgl-project/sglang/blob/{builders.SHAS['sglang']}"
+    assert f"[<code>sglang.zeta</code>]({sglang}/python/sglang/srt/layers/zeta.py#L7)" in workaround
+    assert "half of it: <code>flashinfer.half</code>" in issue.body
+    assert "### Inference engine\n\nSGLang\n" in issue.body
+
+
+def test_of_a_model_that_sglang_does_not_know_no_engine_is_claimed(host: Host):
+    host.run(ALPHA)
+    (issue,) = host.issues()
+    assert "### Inference engine\n\nOther or unknown" in issue.body
+    assert "Not known: SGLang has no class" in issue.body
 
 
 def test_without_a_token_a_person_gets_text_and_link(host: Host):

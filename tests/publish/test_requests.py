@@ -99,8 +99,14 @@ def test_nothing_is_asked_for_of_an_unresolved_model():
         ({"notes": ("its limit was not checked",)}, "not checked"),
         ({"notes": ("sgl_status undecided: no network",)}, "not checked"),
         ({"evidence": ()}, "evidence"),
-        ({"notes": ("variant: fp8; the checkpoint itself is BF16",)}, "not checked"),
-        ({"fi_lack": Lack(request="moe", kernel="Kernel moe")}, "only names were looked for"),
+        (
+            {
+                "required": builders.required(
+                    "moe_a", "moe", notes=("the checkpoint itself is BF16",)
+                )
+            },
+            "not checked",
+        ),
     ],
 )
 def test_nothing_is_asked_for_that_this_run_is_not_certain_of(changed: dict[str, Any], why: str):
@@ -173,3 +179,25 @@ def test_trace_templates_are_asked_for_in_one_request():
     marked = [k.definition_name for k in noted.kernels if k.foreign()]
     assert marked == ["gqa_a"]
     assert noted.kernels[0].foreign() == {"fi_trace_template_request_url": URL}
+
+
+def test_a_checkpoint_that_is_not_served_so_is_no_part_of_a_request():
+    bf16 = lacking(
+        "moe_b",
+        "moe",
+        required=builders.required("moe_b", "moe", notes=("the checkpoint itself is BF16",)),
+    )
+    found = asked(model("alpha", lacking("moe_a", "moe")), model("beta", bf16))
+    assert [row.definition for row in found["moe"].rows] == ["moe_a"]
+
+
+def test_what_another_kernel_does_as_well_is_no_part_of_a_request():
+    """FlashInfer lacks it and is not asked for it, also where a request of ours has it noted."""
+    lack, served = lacking("moe_a", "moe"), builders.missing("moe_b", fi_lack=None)
+    both = manifests(model("alpha", lack, served))
+    (request,) = kernel_requests(both.values(), looked(), {})
+    assert [row.definition for row in request.rows] == ["moe_a"]
+    (_, kernel) = both["alpha"].kernels
+    noted = type(kernel).of(kernel.known(), {"fi_issue_url": URL})
+    alone = Manifest.of({**both["alpha"].known(), "kernels": (noted,)}, {})
+    assert kernel_requests([alone], looked(), {URL: "moe"}) == ()

@@ -1,37 +1,57 @@
-"""Publishing from the real repositories: what a first run opens, and what FlashInfer changes."""
+"""The action on the real repositories: what a first run opens, and what FlashInfer changes."""
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import shutil
 import subprocess
-import time
-from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
+import requests.adapters
 
-from discover_models.domain.kernel import Inventory
-from discover_models.domain.manifest import ManifestKernel, from_inventory
-from discover_models.pipeline import RunResult, run
-from discover_models.publish.run import (
-    Extras,
-    Priority,
-    PublishReport,
-    PublishSettings,
-    publish,
-)
-from discover_models.settings import ModelRequest, RunOptions
+from action.fake_runner import FakeRunner
+from discover_models import action, pipeline
+from discover_models.domain.manifest import Manifest
+from discover_models.publish import markers
+from discover_models.publish.markers import Section
+from discover_models.publish.state import StateBranch
 from emulator.server import Emulator
-from hosts import REPOSITORY, FakeTime, MemoryStore, connect
+from hosts import KERNELS, REPOSITORY, connect
+from publish.test_action import Host
 
 REAL = os.environ.get("DISCOVER_MODELS_WORKSPACE")
-SINCE = datetime(2026, 2, 10, tzinfo=UTC)
-SECONDS = 420.0
-"""For everything here; two looks at all models take most of it."""
+GOLDEN = Path(__file__).parent / "golden" / "discover_2026-02-10.tsv"
+SINCE = "2026-02-10"
 CAP = 10
+"""The default of max-new-issues."""
+GROUPS = {
+    "moonshotai/kimi-k2.5": ("kimi-k2.5",),
+    "zai-org/glm-5": ("glm-5", "glm-5-fp8", "glm-5-nvfp4"),
+    "zai-org/glm-5.1-fp8": ("glm-5.1-fp8",),
+}
+"""What the window's models belong together: GLM-5 and its two quantised copies, by their names."""
+MOVED = {
+    # include/flashinfer/utils.cuh:161, in DISPATCH_GQA_GROUP_SIZE: 0.7.0 ends with 8.
+    "CUDA-core decode takes group size 16": re.compile(
+        r"gqa_paged_decode_(h16_kv1|h32_kv2|h48_kv3|h64_kv4|h96_kv6|h128_kv8)_.*"
+    ),
+    # flashinfer/mla/_batch_mla/_backends/_fa_common.py:183: 0.7.0 has no such check there.
+    "what FA2 MLA takes can be read": re.compile(r"mla_paged_.*"),
+    # flashinfer/kda_kernels/fused_kda_decode.py: the check of x's shape is new.
+    "what the fused decode takes can be read": re.compile(r"fused_kda_decode_.*"),
+}
+"""What `git diff` of FlashInfer 0.7.0 and 0.7.2 says, and the definitions that it is about.
+
+Of all that the program cites of FlashInfer for the models here, nothing else differs between the
+two but by its line.
+"""
 
 pytestmark = [
     pytest.mark.real,
@@ -51,125 +71,219 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return copy
 
 
-def commit(workspace: Path, release: str) -> str:
-    """The commit of FlashInfer whose message names a release."""
-    found = git(workspace, "log", "--all", "--format=%H", f"--grep=flashinfer-python {release}")
-    return found.split()[0]
-
-
-def git(workspace: Path, *args: str) -> str:
-    command = ["git", "-C", str(workspace / "flashinfer"), *args]
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
-
-
-def look(workspace: Path, cache: Path, release: str, models: Sequence[str] = ()) -> RunResult:
-    git(workspace, "checkout", "--quiet", "--force", "--detach", commit(workspace, release))
-    return run(
-        RunOptions(
-            models=tuple(ModelRequest(hf_repo_id=name) for name in models),
-            discover=True,
-            since=SINCE,
-            offline=True,
-            workspace=workspace,
-            configs=workspace / "hub",
-            coverage_doc=workspace / "flashinfer-bench/docs/model_coverage.mdx",
-            cache_dir=cache,
-        ),
-        lambda _line: None,
-    )
-
-
 @dataclass
 class Bot:
-    """The bot's runs on one emulated repository."""
+    """The action's runs on one emulated repository, over the real workspace."""
 
-    emulator: Emulator
-    store: MemoryStore
+    host: Host
+    folder: Path
+    models: list[str] = field(default_factory=list[str])
 
-    def publish(self, result: RunResult, cap: int = CAP) -> tuple[PublishReport, list[str]]:
-        """What a run reports and which requests it wrote with."""
-        before = len(self.emulator.writes())
-        backend = connect(self.emulator, FakeTime())
-        found = result.discovery.candidates if result.discovery else ()
-        day0 = {c.hf_repo_id: Priority(day0=c.origin == "day0") for c in found if c.hf_repo_id}
-        report = publish(
-            result.inventories,
-            result.deferred,
-            PublishSettings(
-                repository=REPOSITORY, origins=dict(result.origins), max_new_issues=cap
-            ),
-            backend,
-            self.store,
-            datetime.now(UTC),
-            Extras(priorities=day0, discovery=result.discovery),
+    def release(self, name: str) -> None:
+        """Move FlashInfer to the commit whose message names a release."""
+        found = self._git("log", "--all", "--format=%H", f"--grep=flashinfer-python {name}")
+        self._git("checkout", "--quiet", "--force", "--detach", found.split()[0])
+
+    def _git(self, *args: str) -> str:
+        command = ["git", "-C", str(self.folder / "flashinfer"), *args]
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+    def know_every_model(self) -> None:
+        """Have the configuration name every model whose config.json is at hand."""
+        files = sorted(self.folder.glob("hub/*/*/config.json"))
+        self.models = ["/".join(path.parts[-3:-1]) for path in files]
+        lines = (f"  {name.split('/')[1].lower()}: {name}\n" for name in self.models)
+        self.host.configure("".join(["models:\n", *lines]))
+
+    def run(self, **inputs: str) -> list[str]:
+        """The requests of a scheduled run that wrote, and `push` if it moved the state branch."""
+        shutil.rmtree(self.folder / "kernel-inventory", ignore_errors=True)
+        writes, head = len(self.host.emulator.writes()), self._head()
+        code = self.host.run(
+            since=SINCE,
+            configs=str(self.folder / "hub"),
+            workspace=str(self.folder),
+            kernel_request_repo=KERNELS,
+            **inputs,
         )
-        backend.close()
-        return report, [f"{w.method} {w.path}" for w in self.emulator.writes()[before:]]
+        assert code == 0, self.host.log
+        written = [f"{w.method} {w.path}" for w in self.host.emulator.writes()[writes:]]
+        return written + (["push"] if self._head() != head else [])
 
-    def keys(self, report: PublishReport, *actions: str) -> set[str]:
-        return {o.change.key for o in report.outcomes if o.change.action in actions}
+    def _head(self) -> str:
+        folder = self.host.server / f"{REPOSITORY}.git"
+        command = ["git", "-C", str(folder), "rev-parse", "--quiet", "--verify", "kernel-inventory"]
+        return subprocess.run(command, check=False, capture_output=True, text=True).stdout
+
+    def plan(self, *actions: str) -> set[str]:
+        """Keys of the last run's plan for issues here."""
+        record = self.folder / "kernel-inventory" / "run.json"
+        plan: list[dict[str, Any]] = json.loads(record.read_text("utf-8"))["plan"]
+        kept = [p for p in plan if p["kind"] in ("tracking", "dashboard")]
+        return {p["key"] for p in kept if p["action"] in actions}
+
+    def issues(self) -> dict[int, tuple[str, str, str, str, tuple[str, ...]]]:
+        """Everything of every issue but the times at which it was written."""
+        with closing(connect(self.host.emulator, self.host.time)) as github:
+            found = github.issues()
+        undated = {i.number: re.sub(r'"written":"[^"]*"', "", i.body) for i in found}
+        return {i.number: (i.title, i.state, i.author, undated[i.number], i.labels) for i in found}
+
+    def keys(self) -> dict[int, str]:
+        """What each issue is for."""
+        sections = {n: markers.parse(body) for n, (_, _, _, body, _) in self.issues().items()}
+        return {n: s.marker.key for n, s in sections.items() if isinstance(s, Section)}
+
+    def manifests(self) -> list[Manifest]:
+        """What the state branch holds."""
+        folder = ["git", "-C", str(self.host.server / f"{REPOSITORY}.git")]
+        names = [name for name in self.host.stored() if name.startswith("manifests/")]
+        show = [[*folder, "show", f"kernel-inventory:{name}"] for name in names]
+        read = (subprocess.run(c, check=True, capture_output=True).stdout for c in show)
+        return [Manifest.model_validate_json(data) for data in read]
 
 
-def said(inventories: Sequence[Inventory]) -> dict[str, set[str]]:
-    """What is said of each group's kernels, apart from where it was read."""
-    found: dict[str, set[str]] = {}
-    for inventory in inventories:
-        manifest = from_inventory(inventory, SINCE.date())
-        kernels = {fact(inventory.hf_repo_id, kernel) for kernel in manifest.kernels}
-        unmapped = {f"{u.what} {u.reason}" for u in manifest.unmapped}
-        found.setdefault(inventory.group.lower(), set()).update(kernels | unmapped)
+@pytest.fixture
+def bot(emulator: Emulator, workspace: Path, tmp_path: Path) -> Bot:
+    server = tmp_path / "server"
+    repository = server / f"{REPOSITORY}.git"
+    subprocess.run(["git", "init", "-q", "--bare", str(repository)], check=True, timeout=30)
+    (tmp_path / "run").mkdir()
+    runner = FakeRunner(tmp_path / "run")
+    document = runner.workspace / "docs" / "model_coverage.mdx"
+    document.parent.mkdir()
+    shutil.copy(workspace / "flashinfer-bench" / "docs" / "model_coverage.mdx", document)
+    found = Bot(Host(emulator, runner, server), workspace)
+    found.release("0.7.2")
     return found
 
 
-def fact(model: str, kernel: ManifestKernel) -> str:
-    fields = kernel.model_dump(exclude={"evidence", "tests", "changed", "formulas", "source"})
-    return f"{model} {fields}"
+def key(manifest: Manifest) -> str:
+    assert manifest.group
+    return manifest.group.lower()
 
 
-def in_order(result: RunResult) -> list[str]:
-    """Groups with anything left to do: those with a day-0 model first, then by name."""
-    found = result.discovery.candidates if result.discovery else ()
-    day0 = {c.hf_repo_id for c in found if c.origin == "day0"}
-    new = {i.group.lower() for i in result.inventories if i.hf_repo_id in day0}
-    kernels = ((i.group.lower(), k) for i in result.inventories for k in i.kernels)
-    left = {group for group, kernel in kernels if kernel.phase1_status == "new"}
-    return sorted(left, key=lambda group: (group not in new, group))
+def candidates() -> set[str]:
+    """Repositories that the cookbook brought into the window, from the list made by hand."""
+    lines = GOLDEN.read_text("utf-8").splitlines()
+    rows = [line.split("\t") for line in lines if not line.startswith("#")]
+    return {name for _, origin, name, *_ in rows if origin == "cookbook"}
 
 
-def test_the_first_runs_and_a_flashinfer_that_moved(
-    workspace: Path, emulator: Emulator, tmp_path: Path
+def test_the_first_run_opens_what_the_window_brought_and_the_second_writes_nothing(bot: Bot):
+    at_hand = {"/".join(p.parts[-3:-1]) for p in bot.folder.glob("hub/*/*/config.json")}
+    written = bot.run()
+    assert written == [f"POST /repos/{REPOSITORY}/issues"] * (len(GROUPS) + 1) + ["push"]
+    assert set(bot.keys().values()) == {"all", *GROUPS}
+    grouped: dict[str, list[str]] = {}
+    for manifest in bot.manifests():
+        grouped.setdefault(key(manifest), []).append(manifest.model_slug)
+    assert {group: tuple(sorted(slugs)) for group, slugs in grouped.items()} == GROUPS
+    repositories = {m.hf_repo_id for m in bot.manifests()}
+    assert repositories == candidates() & at_hand
+    (board,) = (body for title, _, _, body, _ in bot.issues().values() if "dashboard" in title)
+    for name in candidates() - at_hand:  # offline, so nobody can look at them
+        assert f"no configuration could be read; tried {name} |" in board
+
+    assert bot.run() == []
+    assert bot.plan("unchanged") == {"all", *GROUPS}
+
+
+def test_every_model_gets_its_issue_and_a_flashinfer_that_moved_changes_those_it_should(bot: Bot):
+    bot.release("0.7.0")
+    bot.know_every_model()
+    bot.run()
+    everything = {key(m) for m in bot.manifests()}
+    assert len(bot.models) == len({m.hf_repo_id for m in bot.manifests()})
+    opened = bot.plan("create")
+    assert len(opened) == CAP + 1
+    assert "all" in opened
+    assert bot.plan("held back") == everything - opened
+    assert bot.run() == []  # in one day no more than the cap are opened
+
+    bot.run(max_new_issues="1000")
+    assert set(bot.keys().values()) == {"all", *everything}
+    expected = about_to_change(bot)
+    number = {of: n for n, of in bot.keys().items()}
+
+    bot.release("0.7.2")
+    written = bot.run(max_new_issues="1000")
+    patched = {w for w in written if w != "push"}
+    issues = {f"PATCH /repos/{REPOSITORY}/issues/{number[of]}" for of in expected}
+    print(f"{len(bot.models)} models, {len(everything)} groups, {len(expected)} change")
+    assert patched - {f"PATCH /repos/{REPOSITORY}/issues/{number['all']}"} == issues
+    assert bot.run(max_new_issues="1000") == []
+
+
+def about_to_change(bot: Bot) -> set[str]:
+    """Groups that need, outside the dataset, what differs in FlashInfer 0.7.2."""
+    needed = {
+        (key(m), k.definition_name)
+        for m in bot.manifests()
+        for k in m.kernels
+        if k.required and k.phase1_status == "new"
+    }
+    reasons = {why: {g for g, n in needed if about.fullmatch(n)} for why, about in MOVED.items()}
+    assert all(reasons.values()), reasons
+    return set().union(*reasons.values())
+
+
+class Killed(BaseException):
+    """The process dies."""
+
+
+@pytest.fixture
+def dying(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
+    """Sets after how many requests and pushes from now the process dies; 0 for never."""
+    left = [0]
+    send, save = requests.adapters.HTTPAdapter.send, StateBranch.save
+
+    def mortal(do: Callable[..., Any]) -> Callable[..., Any]:
+        def done(*args: Any, **kwargs: Any) -> Any:
+            result = do(*args, **kwargs)
+            left[0] -= 1
+            if left[0] == 0:
+                raise Killed
+            return result
+
+        return done
+
+    monkeypatch.setattr(requests.adapters.HTTPAdapter, "send", mortal(send))
+    monkeypatch.setattr(StateBranch, "save", mortal(save))
+    return lambda cut: left.__setitem__(0, cut)
+
+
+@pytest.fixture
+def remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The sources are looked at once: how often they are is not what is tested."""
+    results: list[pipeline.RunResult] = []
+
+    def looked(*args: Any, **kwargs: Any) -> pipeline.RunResult:
+        if not results:
+            results.append(pipeline.run(*args, **kwargs))
+        return results[0]
+
+    monkeypatch.setattr(action, "run", looked)
+
+
+@pytest.mark.usefixtures("remembered")
+def test_killed_after_any_request_and_run_again_it_ends_like_an_undisturbed_run(
+    bot: Bot, dying: Callable[[int], None]
 ):
-    started = time.monotonic()
-    models = ["/".join(p.parts[-3:-1]) for p in sorted(workspace.glob("hub/*/*/config.json"))]
-    old = look(workspace, tmp_path, "0.7.0", models)
-    new = look(workspace, tmp_path, "0.7.2", models)
-    looked = time.monotonic() - started
-    groups = set(said(old.inventories))
-    assert len(groups) > CAP
-
-    bot = Bot(emulator, MemoryStore())
-    report, written = bot.publish(old)
-    assert report.errors == ()
-    opened = bot.keys(report, "create")
-    assert opened == {"all", *in_order(old)[:CAP]}
-    assert bot.keys(report, "held back") == set(in_order(old)) - opened
-    print(f"{len(models)} models, {len(groups)} groups, {len(written)} writes")
-
-    again, written = bot.publish(old)
-    assert written == []
-    assert again.saved is None
-
-    # Afterwards all models have their issue: only so can all show that they change or not.
-    bot.publish(old, cap=1000)
-    assert bot.publish(old, cap=1000)[1] == []
-    before, after = said(old.inventories), said(new.inventories)
-    expected = {key for key in groups if before[key] != after[key]}
-    report, written = bot.publish(new, cap=1000)
-    assert report.errors == ()
-    changed = bot.keys(report, "update", "close", "create") - {"all"}
-    print(f"0.7.0 to 0.7.2 changes {len(changed)} of {len(groups)}: {sorted(changed)}")
-    assert changed == expected
-    assert bot.publish(new, cap=1000)[1] == []
-    spent = time.monotonic() - started
-    print(f"looking took {looked:.0f} s, publishing {spent - looked:.0f} s")
-    assert spent < SECONDS
+    bot.run()
+    cuts, whole = len(bot.host.emulator.log()) + 1, bot.issues()  # and the push
+    stored = bot.manifests()
+    assert cuts > 4 * len(GROUPS)
+    for cut in range(1, cuts + 1):
+        bot.host.emulator.reset()
+        shutil.rmtree(bot.host.server / f"{REPOSITORY}.git")
+        command = ["git", "init", "-q", "--bare", str(bot.host.server / f"{REPOSITORY}.git")]
+        subprocess.run(command, check=True, timeout=30)
+        dying(cut)
+        with pytest.raises(Killed):
+            bot.run()
+        dying(0)
+        bot.run()
+        assert bot.issues() == whole, f"killed after request {cut} of {cuts}"
+        assert bot.manifests() == stored, f"killed after request {cut} of {cuts}"
+        assert bot.run() == [], f"killed after request {cut} of {cuts}"

@@ -364,7 +364,11 @@ def test_a_changed_header_is_cited_anew(tmp_path: Path, cache: DiskCache) -> Non
     cited = after.cites("include/limits.cuh", "LIMIT")
     assert cited is not None
     assert cited.line == 2
-    assert after.cites("include/none.cuh", "LIMIT") is None
+    assert after.cites("include/none.cuh", "nowhere") is None
+    write(checkout, {"include/deep/limits.cuh": "// moved: SIZE = 4\n"})
+    moved = FlashInferAnswers(checkout, head, cache).cites("include/limits.cuh", "SIZE = 4")
+    assert moved is not None
+    assert (moved.path, moved.found) == ("include/deep/limits.cuh", True)
 
 
 def test_a_changed_test_is_seen(tmp_path: Path, cache: DiskCache) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import difflib
 import json
+from collections.abc import Iterable
+from contextlib import suppress
 
 from discover_models import outputs
 from discover_models.domain.manifest import Manifest
@@ -21,15 +24,31 @@ def show_history(definition_name: str, place: str, branch: str, format: ListForm
         UsageError: there is no such branch, or the definition is in no version of a manifest.
         SourceError: the branch can't be read.
     """
-    parsed = (_parsed(version, definition_name) for version in versions(place, branch))
+    kept = versions(place, branch)
+    parsed = (_parsed(version, definition_name) for version in kept)
     events = history(definition_name, (version for version in parsed if version))
     if not events:
-        raise UsageError(f"no manifest of the branch {branch!r} has ever named {definition_name!r}")
+        raise UsageError(
+            f"no manifest of the branch {branch!r} has ever named {definition_name!r}"
+            + _nearest(definition_name, kept)
+        )
     if format == "json":
         found = [event.model_dump(mode="json") for event in events]
         outputs.put(json.dumps(found, indent=2, ensure_ascii=False) + "\n", None)
     else:
         outputs.put(render_history(definition_name, events), None)
+
+
+def _nearest(name: str, kept: Iterable[Version]) -> str:
+    """Names like this one in the manifests as they are now; empty when there is none."""
+    newest = {version.path: version for version in kept}
+    known: set[str] = set()
+    for version in newest.values():
+        with suppress(ManifestError):
+            manifest = parse(version.data or b"", version.path)
+            known.update(kernel.definition_name for kernel in manifest.kernels)
+    close = difflib.get_close_matches(name, sorted(known), n=3, cutoff=0.7)
+    return f"; the nearest are {', '.join(close)}" if close else ""
 
 
 def _parsed(version: Version, name: str) -> tuple[str, str, Manifest | None] | None:

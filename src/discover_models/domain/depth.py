@@ -111,3 +111,5 @@ class Question:
     """What SGLang's configuration of the model says of it, of `sources.sglang_ways.TRAITS`."""
     layers: tuple[str, ...] = ()
     """SGLang's layers that lead to it, as a model's file calls them."""
+    own: tuple[str, ...] = ()
+    """Functions and classes of SGLang's own that do the same."""

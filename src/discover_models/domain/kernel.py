@@ -51,6 +51,8 @@ class RequiredKernel(Frozen):
     used_for: tuple[str, ...] = ()
     """Which parts of the layer, for example ``qkv_proj``."""
     variant: str = ""
+    requires: tuple[str, ...] = ()
+    """Members of FlashInfer's enumerations without which its API does not run this definition."""
     notes: tuple[str, ...] = ()
     evidence: tuple[Evidence, ...] = ()
 
@@ -98,6 +100,12 @@ class Lack(Frozen):
     data_type: str = ""
     apis: tuple[str, ...] = ()
     """Public names that were looked for."""
+    near: tuple[str, ...] = ()
+    """For people: what FlashInfer has of it, ``scores: flashinfer.fp8_paged_mqa_logits``."""
+    read_at: str = ""
+    """The release whose sources a person read for it; empty where its APIs are known."""
+    unread: str = ""
+    """Why a person should look before FlashInfer is asked; empty where that was done."""
 
 
 class ClassifiedKernel(Frozen):
@@ -115,7 +123,7 @@ class ClassifiedKernel(Frozen):
     """Whether the dataset has workloads for it; None for new ones."""
     fi_status: FiStatus | None = None
     fi_lack: Lack | None = None
-    """Set exactly where `fi_status` is ``fi_missing``."""
+    """Set where `fi_status` is ``fi_missing``, but for a kernel that another one replaces."""
     fi_trace_template: bool | None = None
     sgl_status: SglStatus | None = None
     evidence: tuple[Evidence, ...] = ()

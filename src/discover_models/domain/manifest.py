@@ -106,6 +106,9 @@ class ManifestLack(Open):
     limit: str = Field(default="", description="what alone is missing of a kernel that is there")
     data_type: str = ""
     apis: tuple[str, ...] = Field(default=(), description="public names that were looked for")
+    near: tuple[str, ...] = Field(default=(), description="what FlashInfer has of it")
+    read_at: str = Field(default="", description="release whose sources were read for it")
+    unread: str = Field(default="", description="why a person should look before it is asked for")
 
 
 class ManifestPath(Open):
@@ -204,7 +207,7 @@ class ManifestKernel(Open):
     phase1_status: Phase1Status
     fi_status: FiStatus | None = Field(default=None, description="new only, where decided")
     sgl_status: SglStatus | None = Field(default=None, description="new only, where decided")
-    fi_lack: ManifestLack | None = Field(default=None, description="fi_missing only")
+    fi_lack: ManifestLack | None = Field(default=None, description="fi_missing that is asked for")
     fi_trace_template: StrictBool | None = Field(
         default=None, description="fi_supported only, where decided"
     )

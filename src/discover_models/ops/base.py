@@ -19,8 +19,9 @@ Axes = Mapping[str, int]
 class Limit:
     """What one code path demands of a shape, as FlashInfer's code states it.
 
-    `text` is part of one line of `file` that states the limit; where it is not in the checkout the
-    limit counts as not checked.
+    `text` is part of one line of `file` that states the limit; where a checkout has that line in
+    another file, that one counts. Where it has it nowhere, `earlier` says how older code puts it;
+    without that the limit counts as not checked.
     """
 
     what: str
@@ -36,6 +37,8 @@ class Limit:
     """Accepted numbers of which nothing says that they really work."""
     listed: str = ""
     """Pattern whose group captures, in `file`, each accepted number; instead of `accepts`."""
+    earlier: "Limit | None" = None
+    """The same limit in the code before `version`."""
 
 
 @dataclass(frozen=True)
@@ -92,6 +95,18 @@ class KernelSpec:
     sought: tuple[str, ...] = ()
     """Where `apis` is empty: what the name of an API for it would contain. One that is found later
     leaves the verdict undecided, for a person to look at."""
+    read_at: str = ""
+    """Where `apis` is empty: the newest FlashInfer whose sources a person read without finding the
+    kernel under any name. Empty where nobody did, or where it is not worth a request: then
+    FlashInfer is not asked for it."""
+    near: tuple[tuple[str, str], ...] = ()
+    """What FlashInfer may have of it, and the API that does that: said where the kernel itself is
+    missing, and never support."""
+    sglang: tuple[str, ...] = ()
+    """Functions and classes of SGLang's own that take this step."""
+    also_by: str = ""
+    """Key of the kernel that takes the same step where this one refuses: this one is faster, so
+    FlashInfer is not asked for it."""
     paths: tuple[CodePath, ...] = ()
     """All code paths of those APIs; empty where no shape is refused."""
     dumps: tuple[Dump, ...] = ()
@@ -126,6 +141,8 @@ class Need:
     sharded: bool = False
     """Whether the axes depend on the serving configuration."""
     variant: str = ""
+    requires: tuple[str, ...] = ()
+    """Further members of enumerations, as in the kernel's `requires`, that this need calls for."""
     notes: tuple[str, ...] = ()
     evidence: tuple[Evidence, ...] = ()
 

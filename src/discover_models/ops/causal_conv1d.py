@@ -23,7 +23,7 @@ from discover_models.ops.base import (
 )
 
 
-def _spec(stage: str, title: str) -> KernelSpec:
+def _spec(stage: str, title: str, sglang: str) -> KernelSpec:
     return KernelSpec(
         key=f"causal_conv1d_{stage}",
         op_type="causal_conv1d",
@@ -31,11 +31,19 @@ def _spec(stage: str, title: str) -> KernelSpec:
         asked_as=("causal_conv1d", "causal 1-D convolution, one filter per channel"),
         # FlashInfer has it inside fused_kda_decode and gdn_fused_decode only.
         sought=("conv1d", "short_conv"),
+        read_at="0.7.2",
+        sglang=(sglang,),
+        near=(
+            (
+                "the convolution fused into Kimi delta attention's decode step",
+                "flashinfer.kda_decode.fused_kda_decode",
+            ),
+        ),
     )
 
 
-PREFILL = _spec("prefill", "prefill")
-DECODE = _spec("decode", "decode, state updated in place")
+PREFILL = _spec("prefill", "prefill", "causal_conv1d_fn")
+DECODE = _spec("decode", "decode, state updated in place", "causal_conv1d_update")
 
 
 class CausalConv1dFamily:

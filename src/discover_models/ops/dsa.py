@@ -20,7 +20,13 @@ TOPK_INDEXER = KernelSpec(
     op_type="dsa_paged",
     title="DSA indexer: FP8 scores and top-k token selection",
     data_type="fp8",
+    # The only API for both is experimental, and of BF16 without pages; its parts are two APIs.
     apis=("flashinfer.dsa_indexer.dsa_indexer_topk",),
+    sglang=("Indexer",),
+    near=(
+        ("FP8 scores over the paged cache", "flashinfer.fp8_paged_mqa_logits"),
+        ("the choice of tokens from scores", "flashinfer.top_k_page_table_transform"),
+    ),
 )
 SPARSE_ATTENTION = KernelSpec(
     key="dsa_sparse_attention",

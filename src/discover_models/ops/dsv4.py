@@ -30,7 +30,15 @@ SPARSE_MLA = KernelSpec(
                     accepts=lambda size: size == 512,
                     file="flashinfer/mla/_core.py",
                     text="The query and both KV pools use head dim 512.",
-                    version="0.7.2",
+                    version="0.7.0",
+                    earlier=Limit(
+                        what="head dimension",
+                        measure=lambda axes: axes["head_dim"],
+                        accepts=lambda size: size == 512,
+                        file="flashinfer/mla/_core.py",
+                        text="Expected query head dim 512, got {head_dim}",
+                        version="0.6.12",
+                    ),
                 ),
             ),
         ),
@@ -41,6 +49,8 @@ KV_COMPRESS = KernelSpec(
     op_type="dsv4_compress",
     title="DeepSeek-V4 KV compression: gated pooling, norm, rotation and cache write",
     sought=("kv_compress", "mla_compress", "compressor"),
+    read_at="0.7.2",
+    sglang=("Compressor", "compress_forward"),
 )
 GROUPED_OUTPUT = KernelSpec(
     key="batch_deepgemm_fp8_nt_groupwise",

@@ -15,6 +15,14 @@ from discover_models.domain.dimension import Dim
 from discover_models.domain.kernel import Parallelism
 from discover_models.ops.base import KernelSpec, Need, attention_tp_name, split
 
+_ASKED_AS = ("gated_rmsnorm", "gated RMSNorm, per head or in groups")
+_NEAR = (
+    (
+        "the norm times a sigmoid gate, without weight, heads of 64",
+        "flashinfer.norm.rmsnorm_sigmoid_gate",
+    ),
+    ("the SiLU of the norm itself", "flashinfer.norm.fused_rmsnorm_silu"),
+)
 _FUNCTIONS = {"silu": "silu", "swish": "silu", "sigmoid": "sigmoid"}
 PER_HEAD = {
     gate: KernelSpec(
@@ -23,6 +31,10 @@ PER_HEAD = {
         title=f"RMSNorm of each head times the {name} of a gate",
         # flashinfer.norm.rmsnorm_sigmoid_gate has no weight and takes heads of 64 only.
         sought=("gated_rmsnorm", "rmsnorm_gated", f"rmsnorm_{gate}_gated"),
+        asked_as=_ASKED_AS,
+        read_at="0.7.2",
+        near=_NEAR,
+        sglang=("FusedRMSNormGated",),
     )
     for gate, name in (("silu", "SiLU"), ("sigmoid", "sigmoid"))
 }
@@ -32,6 +44,10 @@ IN_GROUPS = {
         op_type="gated_rmsnorm",
         title=f"RMSNorm in groups, gated by {name}",
         sought=("gated_group_rmsnorm", "group_rmsnorm"),
+        asked_as=_ASKED_AS,
+        read_at="0.7.2",
+        near=_NEAR,
+        sglang=("Mixer2RMSNormGated",),
     )
     for gate, name in (("silu", "SiLU"), ("sigmoid", "sigmoid"))
 }

@@ -19,14 +19,21 @@ _PACKED = "flashinfer/kda_decode.py"
 _PACKED_SHAPE = "``T=1``, ``H=12``, and ``K=V=128`` on exact SM100a"
 
 
-def _limit(axis: str, file: str, text: str, accepts: Callable[[int], bool]) -> Limit:
+def _limit(
+    axis: str,
+    file: str,
+    text: str,
+    accepts: Callable[[int], bool],
+    earlier: Limit | None = None,
+) -> Limit:
     return Limit(
         what={"head_dim": "head dimension", "num_heads": "heads"}[axis],
         measure=lambda axes: axes[axis],
         accepts=accepts,
         file=file,
         text=text,
-        version="0.7.2",
+        version="0.7.2" if earlier else "0.7.0",
+        earlier=earlier,
     )
 
 
@@ -49,6 +56,7 @@ PREFILL = KernelSpec(
     title="Kimi delta attention (prefill)",
     asked_as=("kda", "Kimi delta attention"),
     apis=("flashinfer.kda.recurrent_kda",),
+    sglang=("chunk_kda",),
     paths=_RECURRENT,
 )
 DECODE = KernelSpec(
@@ -57,7 +65,14 @@ DECODE = KernelSpec(
     title="Kimi delta attention (decode)",
     asked_as=("kda", "Kimi delta attention"),
     apis=("flashinfer.kda_decode.recurrent_kda",),
+    sglang=("fused_recurrent_kda",),
     paths=_RECURRENT,
+)
+_FUSED_HEADS = _limit(
+    "num_heads",
+    _FUSED,
+    "_SUPPORTED_HEADS = (12, 24, 32, 48, 96)",
+    lambda heads: heads in (12, 24, 32, 48, 96),
 )
 FUSED_DECODE = KernelSpec(
     key="fused_kda_decode",
@@ -65,6 +80,7 @@ FUSED_DECODE = KernelSpec(
     title="causal convolution, Kimi delta attention and gated norm fused (decode)",
     asked_as=("kda", "Kimi delta attention"),
     apis=("flashinfer.kda_decode.fused_kda_decode",),
+    also_by=DECODE.key,
     paths=(
         CodePath(
             "fused decode",
@@ -80,6 +96,7 @@ FUSED_DECODE = KernelSpec(
                     _FUSED,
                     "_SUPPORTED_HEADS = (8, 12, 24, 32, 48, 96)",
                     lambda heads: heads in (8, 12, 24, 32, 48, 96),
+                    earlier=_FUSED_HEADS,
                 ),
             ),
         ),
@@ -91,6 +108,7 @@ PACKED_DECODE = KernelSpec(
     title="Kimi delta attention from a packed row of q, k and v (decode)",
     asked_as=("kda", "Kimi delta attention"),
     apis=("flashinfer.kda_decode.packed_kda_decode",),
+    also_by=DECODE.key,
     paths=(
         CodePath(
             "packed decode (SM100, SM103)",

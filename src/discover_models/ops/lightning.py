@@ -15,6 +15,8 @@ def _spec(stage: str) -> KernelSpec:
         # FlashInfer's gated delta rules are other recurrences.
         asked_as=("lightning_attention", "lightning attention"),
         sought=("lightning_attention", "linear_attention", "seg_la"),
+        read_at="0.7.2",
+        sglang=("seg_la_fwd",),
     )
 
 

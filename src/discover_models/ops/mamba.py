@@ -35,7 +35,15 @@ SSU_DECODE = KernelSpec(
                     accepts=lambda ratio: ratio in (1, 2, 4, 8, 16, 32, 64),
                     file="include/flashinfer/mamba/kernel_selective_state_update_stp.cuh",
                     text="dispatchRatio(params, std::integer_sequence<int, 1, 2, 4, 8, 16, 32, 64>",
-                    version="0.7.2",
+                    version="0.6.12",
+                    earlier=Limit(
+                        what="heads per group",
+                        measure=lambda axes: axes["nheads"] // axes["ngroups"],
+                        accepts=lambda ratio: ratio in (1, 8, 16),
+                        file="include/flashinfer/mamba/kernel_selective_state_update_stp.cuh",
+                        text="dispatchRatio(params, std::integer_sequence<int, 1, 8, 16>",
+                        version="0.6.7",
+                    ),
                 ),
             ),
         ),
@@ -44,14 +52,25 @@ SSU_DECODE = KernelSpec(
 )
 
 
-def _ssd_limit(axis: str, what: str, size: int, text: str) -> Limit:
+def _ssd_limit(axis: str, what: str, size: int, text: str, shown: str) -> Limit:
+    """Before 0.7.0 the class refuses nothing, and its own example alone is known to work."""
+    earlier = Limit(
+        what=what,
+        measure=lambda axes: axes[axis],
+        accepts=lambda value: value > 0,
+        doubtful=lambda value: value != size,
+        file="flashinfer/mamba/ssd_combined.py",
+        text=shown,
+        version="0.6.7",
+    )
     return Limit(
         what=what,
         measure=lambda axes: axes[axis],
         accepts=lambda value: value == size,
         file="flashinfer/trace/templates/mamba.py",
         text=text,
-        version="0.7.2",
+        version="0.7.0",
+        earlier=earlier,
     )
 
 
@@ -59,13 +78,17 @@ SSD_PREFILL = KernelSpec(
     key="ssd_combined",
     op_type="mamba_ssd_combined",
     title="Mamba-2 chunked state-space scan (prefill)",
-    apis=("flashinfer.mamba.ssd_combined_fwd",),
+    apis=("flashinfer.mamba.ssd_combined_fwd", "flashinfer.mamba.SSDCombined"),
     paths=(
         CodePath(
             "SSD kernel (SM100)",
             (
-                _ssd_limit("headdim", "head dimension", 64, '"headdim == 64"'),
-                _ssd_limit("dstate", "state size", 128, '"dstate == 128"'),
+                _ssd_limit(
+                    "headdim", "head dimension", 64, '"headdim == 64"', "nheads=8, headdim=64,"
+                ),
+                _ssd_limit(
+                    "dstate", "state size", 128, '"dstate == 128"', "dstate=128, ngroups=8)"
+                ),
             ),
         ),
     ),

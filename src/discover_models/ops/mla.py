@@ -18,25 +18,50 @@ from discover_models.ops.base import (
 )
 
 _ASKED_AS = ("mla", "multi-head latent attention")
+
+
+def _fa2(axis: str, what: str, multiple: int, documented: int) -> Limit:
+    """Before 0.7.2 nothing is refused, and one size alone is said to work."""
+
+    def known_to_work(file: str, text: str, version: str, earlier: Limit | None = None) -> Limit:
+        return Limit(
+            what=what,
+            measure=lambda axes: axes[axis],
+            accepts=lambda size: size > 0,
+            doubtful=lambda size: size != documented,
+            file=file,
+            text=text,
+            version=version,
+            earlier=earlier,
+        )
+
+    described = known_to_work(
+        "flashinfer/mla/_core.py",
+        f"``{axis}`` is {documented} in DeepSeek v2/v3 models.",
+        "0.6.7",
+    )
+    quantised = known_to_work(
+        "flashinfer/mla/_batch_mla/_backends/_fa_common.py",
+        "if head_dim_ckv != 512 or head_dim_kpe not in (0, 64):",
+        "0.7.0",
+        described,
+    )
+    return Limit(
+        what=what,
+        measure=lambda axes: axes[axis],
+        accepts=lambda size: size % multiple == 0,
+        file="flashinfer/mla/_batch_mla/_backends/_fa_common.py",
+        text="if head_dim_ckv % 128 or head_dim_kpe % 64:",
+        version="0.7.2",
+        earlier=quantised,
+    )
+
+
 _FA2_LATENT = CodePath(
     name="FA2 MLA",
     limits=(
-        Limit(
-            what="latent dimension",
-            measure=lambda axes: axes["head_dim_ckv"],
-            accepts=lambda size: size % 128 == 0,
-            file="flashinfer/mla/_batch_mla/_backends/_fa_common.py",
-            text="if head_dim_ckv % 128 or head_dim_kpe % 64:",
-            version="0.7.2",
-        ),
-        Limit(
-            what="rotary dimension",
-            measure=lambda axes: axes["head_dim_kpe"],
-            accepts=lambda size: size % 64 == 0,
-            file="flashinfer/mla/_batch_mla/_backends/_fa_common.py",
-            text="if head_dim_ckv % 128 or head_dim_kpe % 64:",
-            version="0.7.2",
-        ),
+        _fa2("head_dim_ckv", "latent dimension", 128, 512),
+        _fa2("head_dim_kpe", "rotary dimension", 64, 64),
     ),
 )
 TRTLLM_GEN_PAGE = Limit(
@@ -45,7 +70,15 @@ TRTLLM_GEN_PAGE = Limit(
     accepts=lambda size: size in (32, 64),
     file="flashinfer/mla/_core.py",
     text="trtllm-gen requires block_size in (32, 64), got {block_size}",
-    version="0.7.2",
+    version="0.7.0",
+    earlier=Limit(
+        what="page size",
+        measure=lambda axes: axes["page_size"],
+        accepts=lambda size: size in (32, 64),
+        file="flashinfer/mla/_core.py",
+        text="Supported block_size are 32 and 64, got {block_size}",
+        version="0.6.7",
+    ),
 )
 
 PAGED_DECODE = KernelSpec(

@@ -132,15 +132,18 @@ INT4 = KernelSpec(
     sought=("w4a16_moe", "moe_w4a16", "wna16", "marlin", "int4_group"),
 )
 _ACTIVATIONS = {
-    "silu": 3,
-    "swish": 3,
-    "swigluoai": 3,
-    "gelu": 4,
-    "relu2": 6,
-    "gelu_pytorch_tanh": 8,
-    "situ": 10,
+    "silu": (3, "Swiglu"),
+    "swish": (3, "Swiglu"),
+    "swigluoai": (3, "Swiglu"),
+    "gelu": (4, "Geglu"),
+    "relu2": (6, "Relu2"),
+    "gelu_pytorch_tanh": (8, "GegluTanh"),
+    "situ": (10, "Situ"),
 }
-"""Activation → number in FlashInfer's `ActivationType` (flashinfer/tllm_enums.py)."""
+"""Activation → number and name in FlashInfer's `ActivationType` (flashinfer/tllm_enums.py)."""
+_SWIGLU = "Swiglu"
+_TAKE_ACTIVATION = ("nvfp4", "fp8_per_tensor")
+"""Of the quantisations in `_BY_QUANTIZATION`, those whose kernels take an `activation_type`."""
 _PRE_ROUTED = ("situ",)
 """Activations for which SGLang routes first and calls the routed kernel (sglang
 python/sglang/srt/layers/moe/moe_runner/flashinfer_trtllm.py)."""
@@ -218,6 +221,7 @@ def _needs(
             layers=group.layers,
             sharded=True,
             variant=moe.quantization,
+            requires=_activation_member(moe) if moe.quantization in _TAKE_ACTIVATION else (),
         )
 
 
@@ -251,6 +255,7 @@ def _fp8_block_scale(
         layers=group.layers,
         sharded=True,
         variant="mxfp8" if moe.quantization == "mxfp8" else "fp8",
+        requires=_activation_member(moe),
         notes=notes,
     )
 
@@ -270,7 +275,7 @@ def _mxfp4(
 
     A routing that the kernel does not know leaves the routed kernel, which takes chosen experts.
     """
-    activation = _ACTIVATIONS.get(moe.activation)
+    activation = _ACTIVATIONS.get(moe.activation, (None, ""))[0]
     if activation is None:
         return Unmapped(
             what="moe", reason=f"FlashInfer has no number for the activation {moe.activation!r}"
@@ -299,7 +304,14 @@ def _mxfp4(
         layers=group.layers,
         sharded=True,
         variant="mxfp4",
+        requires=_activation_member(moe),
     )
+
+
+def _activation_member(moe: Moe) -> tuple[str, ...]:
+    """What the kernel must know besides SwiGLU, which each of them runs by default."""
+    member = _ACTIVATIONS.get(moe.activation, (0, ""))[1]
+    return (f"flashinfer.fused_moe.ActivationType.{member}",) if member not in ("", _SWIGLU) else ()
 
 
 def _local_experts(moe: Moe, parallelism: Parallelism) -> Dim:

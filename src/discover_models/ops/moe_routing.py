@@ -11,7 +11,9 @@ HASH_TOPK = KernelSpec(
     key="hash_topk",
     op_type="moe_routing",
     title="experts by a hash of the token",
+    asked_as=("hash_topk", "MoE routing by a hash of the token (hash top-k)"),
     apis=("flashinfer.fused_moe.hash_topk",),
+    sglang=("HashTopK",),
 )
 _SCORES = ("softmax", "sigmoid", "sqrtsoftplus")
 TOPK = {
@@ -19,7 +21,11 @@ TOPK = {
         key=f"topk_{score}",
         op_type="moe_routing",
         title=f"top-k of {score} scores",
+        asked_as=(f"topk_{score}", f"MoE routing by the top-k of {score} scores"),
         sought=(f"topk_{score}", f"{score}_topk"),
+        sglang=("biased_topk_impl",) if score == "sqrtsoftplus" else (),
+        # The experts' kernels know softmax and sigmoid; nobody read whether those can stand alone.
+        read_at="0.7.2" if score == "sqrtsoftplus" else "",
     )
     for score in _SCORES
 }

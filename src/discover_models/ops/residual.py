@@ -18,16 +18,18 @@ PRE = KernelSpec(
     key="mhc_pre_big_fuse",
     op_type="mhc_pre_big_fuse",
     title="hyper-connections: streams mixed into a layer's input",
-    asked_as=("mhc", "hyper-connections"),
+    asked_as=("mhc", "manifold-constrained hyper-connections (mHC)"),
     apis=("flashinfer.mhc.mhc_pre_big_fuse",),
+    sglang=("mhc_pre",),
     paths=(CodePath("mHC pre-map", (_FOUR_STREAMS,)),),
 )
 POST = KernelSpec(
     key="mhc_post",
     op_type="mhc_post",
     title="hyper-connections: a layer's output mixed into the streams",
-    asked_as=("mhc", "hyper-connections"),
+    asked_as=("mhc", "manifold-constrained hyper-connections (mHC)"),
     apis=("flashinfer.mhc.mhc_post",),
+    sglang=("mhc_post",),
     paths=(CodePath("mHC post-map", (_FOUR_STREAMS,)),),
 )
 ATTN_RES = KernelSpec(
@@ -35,6 +37,7 @@ ATTN_RES = KernelSpec(
     op_type="attn_residual",
     title="attention residual: a softmax mixture of earlier residuals",
     apis=("flashinfer.kimi_k3_attn_res.kimi_k3_attn_res",),
+    sglang=("attn_res_fused_tma",),
 )
 
 

@@ -46,6 +46,14 @@ MROPE = KernelSpec(
     op_type="rope",
     title="rotary position embedding with three position components (M-RoPE)",
     sought=("mrope", "multimodal_rope"),
+    read_at="0.7.2",
+    sglang=("MRotaryEmbedding",),
+    near=(
+        (
+            "one position per token",
+            "flashinfer.rope.apply_rope_with_cos_sin_cache_inplace",
+        ),
+    ),
 )
 
 

@@ -50,6 +50,14 @@ _TOPK_SM100 = Limit(
     file="flashinfer/msa_ops/_blackwell_sm100.py",
     text="Blackwell MSA sparse attention requires topk=16",
     version="0.7.2",
+    earlier=Limit(
+        what="blocks per query",
+        measure=lambda axes: axes["topk"],
+        accepts=lambda topk: topk in (4, 8, 16, 32),
+        file="flashinfer/msa_ops/_blackwell_sm100.py",
+        text="Blackwell MSA sparse attention requires topk in {4, 8, 16, 32}",
+        version="0.7.0",
+    ),
 )
 PREFILL = KernelSpec(
     key="msa_sparse_attention",
@@ -57,6 +65,7 @@ PREFILL = KernelSpec(
     title="MSA block-sparse attention (prefill)",
     asked_as=("msa", "MSA block-sparse attention"),
     apis=("flashinfer.msa_ops.msa_sparse_attention",),
+    sglang=("minimax_sparse_prefill",),
     paths=(
         CodePath("SM100 prefill", (_head_dim("sparse_prefill.py"), _GROUP, _TOPK_SM100)),
         CodePath("SM120 prefill", (_head_dim("sparse_prefill.py"),)),
@@ -68,6 +77,7 @@ DECODE = KernelSpec(
     title="MSA block-sparse attention (decode)",
     asked_as=("msa", "MSA block-sparse attention"),
     apis=("flashinfer.msa_ops.msa_sparse_decode_attention",),
+    sglang=("minimax_sparse_decode",),
     paths=(
         CodePath("SM100 decode", (_head_dim("sparse_decode.py"), _GROUP, _TOPK_SM100)),
         CodePath("SM120 decode", (_head_dim("sparse_decode.py"),)),

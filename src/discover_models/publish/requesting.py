@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal, cast
 
 from discover_models.domain.manifest import Manifest
 from discover_models.publish import markers
@@ -33,6 +33,7 @@ from discover_models.publish.requests import (
     Looked,
     Request,
     Row,
+    arrived,
     kernel_requests,
     known_request,
     trace_request,
@@ -261,12 +262,22 @@ class _Asking:
         if self.place.mode == "off" or not self.place.can_file:
             why = "is asked for; nothing is written there in this run"
             return Decision(request, _change("unchanged", request, why), url)
-        item = self._wanted(request, request.rows, ())
+        item = self._wanted(request, self._kept_rows(request, mine), ())
         policy = Policy(self.place.authors, self.place.max_new)
         return Decision(request, decide(item, mine, policy, self.now), url)
 
+    def _kept_rows(self, request: Request, mine: FoundIssue) -> tuple[Row, ...]:
+        """What the request lists already, and what may be asked for in this run."""
+        section = markers.parse(mine.body)
+        facts = section.facts if isinstance(section, Section) else None
+        listed = (facts or {}).get("rows")
+        if not isinstance(listed, dict):
+            return request.rows
+        names = {*cast("dict[str, Any]", listed), *(row.definition for row in request.fresh)}
+        return tuple(row for row in request.rows if row.definition in names)
+
     def _new(self, request: Request, ticked: frozenset[str], approved: frozenset[str]) -> Decision:
-        if request.arrived:
+        if arrived(request.rows):
             return Decision(request, _change("unchanged", request, "FlashInfer has it"))
         if request.barred:
             return Decision(request, _change("held back", request, request.barred))
@@ -308,6 +319,8 @@ class _Asking:
             )
         if found:
             return "it may be asked for already: look at the possible matches, then approve it"
+        if request.unread:
+            return f"{request.unread}: look whether it is there, then approve it"
         return "it waits for approval" if self.place.mode == "approve" else ""
 
     def _capped(self, decisions: Sequence[Decision]) -> list[Decision]:
@@ -339,14 +352,14 @@ class _Asking:
         self, request: Request, rows: tuple[Row, ...], found: tuple[FoundIssue, ...]
     ) -> Wanted:
         setting = self._setting(found)
-        commit = self.looked.flashinfer
+        at = (self.looked.release, self.looked.flashinfer)
         return Wanted(
             *request.id,
             title=request_title(request),
             facts=request_facts(request, rows),
             render=lambda limit: request_body(request, rows, setting, limit),
             elsewhere=True,
-            announcement=arrival(request, self.page, commit) if request.arrived else "",
+            announcement=arrival(request, self.page, at) if arrived(rows) else "",
         )
 
     def _with_text(self, decision: Decision) -> Decision:
@@ -364,7 +377,8 @@ class _Asking:
             page=self.page,
             repository=self.place.repository,
             server_url=self.place.server_url,
-            searched=len(self.issues) if self.issues is not None else None,
+            release=self.looked.release,
+            searched=len(self._others) if self.issues is not None else None,
             matches=found,
         )
 
@@ -395,7 +409,7 @@ def shown_request(decision: Decision, setting: Setting) -> ShownRequest:
         box=decision.box_key if decision.box else "",
         link=decision.link,
         text=decision.text,
-        there=request.arrived,
+        there=arrived(request.rows),
     )
 
 

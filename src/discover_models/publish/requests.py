@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 from pydantic import ValidationError
 
+from discover_models.domain.depth import Provider
 from discover_models.domain.evidence import Evidence
 from discover_models.domain.kernel import ClassifiedKernel, Inventory
 from discover_models.domain.manifest import Manifest, ManifestEvidence, ManifestKernel
@@ -38,9 +39,9 @@ _DOUBT = (
     "not checked",
     "not refreshed",
     "could not be read",
-    # A definition that stands for what the model could be served with, and is not.
-    "the checkpoint itself is",
 )
+_NOT_SERVED = "the checkpoint itself is"
+"""In the note of a definition that stands for what the model could be served with, and is not."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,13 @@ class Looked:
         """The commit of FlashInfer that was looked at; empty when there was none."""
         shas = (i.repo_shas.get("flashinfer", "") for i in self.inventories.values())
         return next(filter(None, shas), "")
+
+    @property
+    def release(self) -> str:
+        """The version that its checkout states; empty when no definition says it."""
+        kernels = (k for i in self.inventories.values() for k in i.kernels)
+        said = (k.depth.release for k in kernels if k.depth is not None)
+        return next((r.checkout for r in said if r is not None and r.checkout), "")
 
 
 @dataclass(frozen=True)
@@ -102,6 +110,14 @@ class Request:
     """Addresses that its entries carry, the most frequent first."""
     evidence: tuple[Evidence, ...] = ()
     """What was looked for in FlashInfer and found or not."""
+    near: tuple[str, ...] = ()
+    """What FlashInfer has of it."""
+    read_at: str = ""
+    """The release whose sources a person read for it; empty where its APIs are known."""
+    unread: str = ""
+    """Why a person should look before it is filed; empty where that is not needed."""
+    served_by: tuple[Provider, ...] = ()
+    """What SGLang runs in its place, as far as SGLang says so."""
     implementations: Mapping[str, Evidence] = field(default_factory=dict[str, Evidence])
     """Where SGLang defines the models, by repository."""
 
@@ -109,17 +125,16 @@ class Request:
     def id(self) -> tuple[str, str]:
         return self.kind, self.key
 
-    @property
-    def arrived(self) -> bool:
-        """Whether FlashInfer has all of it now."""
-        return bool(self.rows) and all(row.state == "there" for row in self.rows)
-
 
 @dataclass(frozen=True)
 class _Entry:
     manifest: Manifest
     kernel: ManifestKernel
     bar: str
+    seen: ClassifiedKernel
+    """As this run saw it, or else as the manifest remembers it."""
+    implementation: Evidence | None
+    """Likewise where SGLang defines the model's class."""
 
     @property
     def model(self) -> str:
@@ -130,6 +145,11 @@ class _Entry:
         """A group's own model comes before its variants."""
         group = (self.manifest.group or self.model).casefold()
         return self.model.casefold() != group, self.model.casefold()
+
+
+def arrived(rows: Sequence[Row]) -> bool:
+    """Whether FlashInfer has all of it now."""
+    return bool(rows) and all(row.state == "there" for row in rows)
 
 
 def kernel_requests(
@@ -146,16 +166,15 @@ def kernel_requests(
             kernel.fi_lack.request if kernel.fi_lack and kernel.fi_status == "fi_missing" else ""
         )
         key = own.get(_url(kernel), "") or lacks
-        if key and kernel.required:
-            bar = why_not(kernel, manifest, looked)
-            found.setdefault(key, []).append(_Entry(manifest, kernel, bar))
+        if key and kernel.required and not _unasked(kernel):
+            found.setdefault(key, []).append(_entry(manifest, kernel, looked))
     return tuple(_request("kernel-request", key, found[key]) for key in sorted(found))
 
 
 def trace_request(manifests: Iterable[Manifest], looked: Looked) -> Request | None:
     """The request for trace templates; None when none is missing and none was asked for."""
     entries = [
-        _Entry(manifest, kernel, why_not(kernel, manifest, looked, trace=True))
+        _entry(manifest, kernel, looked, trace=True)
         for manifest, kernel in _entries(manifests)
         if kernel.required and (_untraced(kernel) or _url(kernel, "trace-request"))
     ]
@@ -174,13 +193,34 @@ def why_not(entry: ManifestKernel, model: Manifest, looked: Looked, *, trace: bo
     name = model.hf_repo_id.casefold()
     if name in looked.unsettled:
         return f"{model.hf_repo_id} is not settled"
-    inventory = looked.inventories.get(name)
-    if inventory is None:
+    if name not in looked.inventories:
         return f"{model.hf_repo_id} was not looked at in this run"
-    seen = [k for k in inventory.kernels if k.required.definition_name == entry.definition_name]
-    if len(seen) != 1:
+    seen = _seen(entry, model, looked)
+    if seen is None:
         return f"{entry.definition_name} was not classified in this run"
-    return _doubt(seen[0], trace=trace)
+    return _doubt(seen, trace=trace)
+
+
+def _seen(entry: ManifestKernel, model: Manifest, looked: Looked) -> ClassifiedKernel | None:
+    """What this run says of an entry; None where it did not look."""
+    inventory = looked.inventories.get(model.hf_repo_id.casefold())
+    kernels = inventory.kernels if inventory is not None else ()
+    found = [k for k in kernels if k.required.definition_name == entry.definition_name]
+    return found[0] if len(found) == 1 else None
+
+
+def _entry(
+    model: Manifest, kernel: ManifestKernel, looked: Looked, *, trace: bool = False
+) -> _Entry:
+    inventory = looked.inventories.get(model.hf_repo_id.casefold())
+    remembered = next(_values([model.implementation]), None)
+    return _Entry(
+        manifest=model,
+        kernel=kernel,
+        bar=why_not(kernel, model, looked, trace=trace),
+        seen=_seen(kernel, model, looked) or kernel_of(kernel),
+        implementation=inventory.implementation if inventory is not None else remembered,
+    )
 
 
 def known_request(request: Request, known: Mapping[str, str]) -> str:
@@ -234,9 +274,11 @@ def _request(kind: RequestKind, key: str, entries: Sequence[_Entry]) -> Request:
         barred="" if able else entries[0].bar,
         urls=tuple(url for url, _ in sorted(urls.items(), key=lambda u: (-u[1], u[0]))),
         evidence=_evidence(ranked),
-        implementations={
-            e.model: found for e in ranked for found in _values([e.manifest.implementation])
-        },
+        near=tuple(dict.fromkeys(text for found in lacks for text in found.near)),
+        read_at=lack.read_at if lack else "",
+        unread=next((found.unread for found in lacks if found.unread), ""),
+        served_by=_served_by(ranked),
+        implementations={e.model: e.implementation for e in ranked if e.implementation},
     )
 
 
@@ -262,6 +304,12 @@ def _row(kind: RequestKind, name: str, entries: Sequence[_Entry]) -> Row:
     )
 
 
+def _unasked(kernel: ManifestKernel) -> bool:
+    """Whether FlashInfer lacks it and need not have it, or nobody can run it as it stands."""
+    need_not = kernel.fi_status == "fi_missing" and kernel.fi_lack is None
+    return need_not or any(_NOT_SERVED in note for note in kernel.notes)
+
+
 def _state(kernel: ManifestKernel) -> Literal["missing", "there", "undecided"]:
     if kernel.phase1_status == "existing" or kernel.fi_status == "fi_supported":
         return "there"
@@ -275,8 +323,13 @@ def _trace_state(kernel: ManifestKernel) -> Literal["missing", "there", "undecid
 
 
 def _evidence(entries: Iterable[_Entry]) -> tuple[Evidence, ...]:
-    found = (value for e in entries for value in _values(e.kernel.evidence))
+    found = (value for e in entries for value in e.seen.evidence)
     return tuple(dict.fromkeys(e for e in found if e.repository in ("flashinfer", _DATASET)))
+
+
+def _served_by(entries: Iterable[_Entry]) -> tuple[Provider, ...]:
+    known = (e.seen.depth for e in entries)
+    return tuple(dict.fromkeys(p for depth in known if depth for p in depth.served_by))
 
 
 def _values(items: Iterable[ManifestEvidence | None]) -> Iterator[Evidence]:
@@ -301,10 +354,9 @@ def _doubt(seen: ClassifiedKernel, *, trace: bool) -> str:
         lacks = seen.fi_status == "fi_supported" and seen.fi_trace_template is False
     if seen.phase1_status != "new" or not lacks:
         return f"{name} is not decided so in this run"
-    if any(word in note for note in seen.notes for word in _DOUBT):
+    said = (*seen.required.notes, *seen.notes)
+    if any(word in note for note in said for word in (*_DOUBT, _NOT_SERVED)):
         return f"something of {name} was not checked"
-    if not trace and seen.fi_lack is not None and not seen.fi_lack.apis:
-        return f"no API is known that would be {name}: only names were looked for"
     if not any(e.repository == "flashinfer" and e.commit for e in seen.evidence):
         return f"{name} has no evidence from FlashInfer"
     return ""

@@ -13,7 +13,7 @@ import os
 import re
 import subprocess
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -91,14 +91,16 @@ class StateBranch:
                 raise PublishError(f"The state branch can't be read: {error}") from None
 
     def save(self, state: PublishState) -> Saved:
+        return self.change(lambda stored: unite(stored, state))
+
+    def change(self, rule: Callable[[PublishState], PublishState]) -> Saved:
         with tempfile.TemporaryDirectory(prefix="state-") as folder:
             clone = self._clone(folder)
             problem = ""
             for attempt in range(ATTEMPTS):
                 try:
                     tip = clone.fetch()
-                    united = unite(clone.read(tip), state)
-                    commit = clone.commit(united, tip, self.timing.clock())
+                    commit = clone.commit(rule(clone.read(tip)), tip, self.timing.clock())
                     if commit != tip:
                         clone.push(commit)
                     return Saved(stored=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -65,6 +65,10 @@ class StateStore(Protocol):
 
     def save(self, state: PublishState) -> Saved:
         """Store the state, united with what others stored since it was loaded."""
+        ...
+
+    def change(self, rule: Callable[[PublishState], PublishState]) -> Saved:
+        """Store what `rule` makes of the state; it is asked again when somebody else was faster."""
         ...
 
 

@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from discover_models.render import groups, links
 from discover_models.render.budget import MARKS
-from discover_models.render.escape import code, escape, fenced, plain
+from discover_models.render.escape import code, escape, fenced, plain, sentence
 
 
 def template_folder() -> Path:
@@ -56,6 +56,7 @@ def _environment(finalize: Callable[[object], Markup]) -> Environment:
         "model_page": links.model_page,
         "place": links.place,
         "proofs": groups.proofs,
+        "sentence": sentence,
         "served": groups.served,
         "short_note": groups.short_note,
         "size_sources": groups.size_sources,

@@ -59,6 +59,12 @@ def _escaped(text: str) -> Markup:
     return Markup(re.sub(r"^( ?\d{0,9})([-+=:.)])", _entity, line))
 
 
+def sentence(value: str) -> str:
+    """The text with a capital at its start, where that is a word and no name with one inside."""
+    first = value.partition(" ")[0]
+    return value[:1].upper() + value[1:] if first.islower() else value
+
+
 def code(value: object) -> Markup:
     """The text as code; GitHub looks for no mentions and references in it."""
     return Markup(f"<code>{escape(value)}</code>")

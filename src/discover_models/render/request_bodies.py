@@ -11,19 +11,21 @@ from functools import partial
 from typing import Any, NamedTuple
 from urllib.parse import quote, urlencode
 
+from discover_models.domain.evidence import Evidence
 from discover_models.publish.issues import FoundIssue
 from discover_models.publish.requests import Request, Row
 from discover_models.render.bodies import Page, digest
 from discover_models.render.budget import trim
 from discover_models.render.environment import markdown
-from discover_models.render.escape import plain
+from discover_models.render.escape import plain, sentence
 
 URL_LIMIT = 7_500
 """Characters of a prefilled link: GitHub answers a longer address than some 8,000 with 414."""
-_ORDER = ("evidence", "implementations", "models", "rows")
+_ORDER = ("evidence", "implementations", "served_by", "models", "rows")
 _TRACE_TITLE = "[Feature]: Trace templates for definitions of served models"
 _MOST_MODELS = 20
-_MOST_EVIDENCE = 20
+_MOST_EVIDENCE = 12
+_MOST_SERVED = 8
 
 
 class Setting(NamedTuple):
@@ -33,6 +35,8 @@ class Setting(NamedTuple):
     repository: str
     """OWNER/NAME that is asked."""
     server_url: str
+    release: str = ""
+    """FlashInfer's version that was looked at."""
     searched: int | None = None
     """How many issues and pull requests were looked through; None when they could not be."""
     matches: tuple[FoundIssue, ...] = ()
@@ -53,7 +57,7 @@ def request_title(request: Request) -> str:
     if request.limit and request.limit.casefold() not in kernel.casefold():
         kernel = f"{kernel}, {request.limit}"
     model = request.models[0].rpartition("/")[2]
-    return str(plain(f"[Feature]: {kernel} for {model}"))
+    return str(plain(f"[Feature]: {sentence(kernel)} for {model}"))
 
 
 def request_body(request: Request, rows: Sequence[Row], setting: Setting, limit: int) -> str:
@@ -69,8 +73,11 @@ def request_body(request: Request, rows: Sequence[Row], setting: Setting, limit:
             rows=rows,
             partly=any(row.state != "missing" for row in rows),
             models=[m for m in models if m in here][:_MOST_MODELS],
-            evidence=request.evidence[:_MOST_EVIDENCE],
-            implementations=[(m, e) for m, e in request.implementations.items() if m in here],
+            evidence=_evidence(request),
+            release=setting.release,
+            served_by=request.served_by[:_MOST_SERVED],
+            implementations=_classes(request, here),
+            sglang=next((e.commit for e in request.implementations.values() if e.commit), ""),
             searched=setting.searched,
             matches=setting.matches,
             item_url=partial(_quiet_url, setting),
@@ -81,17 +88,36 @@ def request_body(request: Request, rows: Sequence[Row], setting: Setting, limit:
     return trim(text, _ORDER, limit)
 
 
+def _evidence(request: Request) -> list[Evidence]:
+    """What was found in FlashInfer, and of the dataset nothing: that is FlashInfer-Bench's."""
+    found = (e for e in request.evidence if e.repository == "flashinfer")
+    return list(found)[:_MOST_EVIDENCE]
+
+
+def _classes(request: Request, models: set[str]) -> list[tuple[Evidence, list[str]]]:
+    """Where SGLang defines the classes, each with its models."""
+    found: dict[Evidence, list[str]] = {}
+    for model, at in request.implementations.items():
+        if model in models:
+            found.setdefault(at, []).append(model.rpartition("/")[2])
+    return list(found.items())
+
+
 def request_facts(request: Request, rows: Sequence[Row]) -> dict[str, Any]:
     """What a request says, without commits, lines and dates."""
-    return {"rows": {row.definition: digest(row.fact())[:12] for row in rows}}
+    near = {"near": sorted(request.near)} if request.near else {}
+    return {"rows": {row.definition: digest(row.fact())[:12] for row in rows}, **near}
 
 
-def arrival(request: Request, page: Page, commit: str) -> str:
-    """The comment that says that FlashInfer has all of it."""
+def arrival(request: Request, page: Page, at: tuple[str, str]) -> str:
+    """The comment that says that FlashInfer has all of it; `at` is its release and its commit."""
     found = [e for e in request.evidence if e.repository == "flashinfer" and e.found]
     template = markdown().get_template("kernel_arrived.md.j2")
     trace = request.kind == "trace-request"
-    return template.render(commit=commit, evidence=found[:3], page=page, trace=trace).strip()
+    release, commit = at
+    return template.render(
+        release=release, commit=commit, evidence=found[:3], page=page, trace=trace
+    ).strip()
 
 
 def new_issue_link(request: Request, rows: Sequence[Row], setting: Setting) -> str:

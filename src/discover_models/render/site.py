@@ -19,6 +19,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from discover_models.catalogue import Catalogue, CataloguedKernel, Need
+from discover_models.demand import Demand, rank
 from discover_models.domain.evidence import Evidence
 from discover_models.domain.manifest import Manifest
 from discover_models.render.bodies import last_change
@@ -119,9 +120,31 @@ def _page(found: Catalogue, origins: Mapping[str, str]) -> dict[str, Any]:
         "families": [op_type for op_type in found.op_types],
         "kernels": kernels,
         "models": [_model(m, needs.get(m.model_slug, []), texts) for m in found.models],
+        "demand": _demand(found, number),
         "evidence": evidence.values,
         "texts": texts.values,
     }
+
+
+def _demand(found: Catalogue, number: Mapping[str, int]) -> list[dict[str, Any]]:
+    """The ranking, the most wanted first; definitions and models by number."""
+    models = {m.model_slug: n for n, m in enumerate(found.models)}
+
+    def row(item: Demand) -> dict[str, Any]:
+        return {
+            "n": item.kernel,
+            "f": item.op_type,
+            "missing": item.missing,
+            "why": item.why,
+            "kernels": [number[name] for name in item.definitions],
+            "models": [models[slug] for slug in item.models],
+            "groups": item.groups,
+            "families": item.families,
+            "served": item.served_by,
+            "since": item.since,
+        }
+
+    return [row(item) for item in rank(found).rows]
 
 
 def _kernel(

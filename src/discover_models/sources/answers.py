@@ -182,8 +182,12 @@ class FlashInferAnswers:
 
     def cites(self, path: str, text: str) -> Evidence | None:
         return self._answers.ask(
-            f"cites {self._file(path)} {text}", _LINE, lambda: self._index.cites(path, text)
+            f"cites {self._places(path)} {text}", _LINE, lambda: self._index.cites(path, text)
         )
+
+    @property
+    def version(self) -> str | None:
+        return self._index.version
 
     def matches(self, path: str, pattern: str) -> tuple[str, ...]:
         return self._answers.ask(
@@ -204,6 +208,14 @@ class FlashInferAnswers:
         from discover_models.sources.flashinfer import FlashInferIndex
 
         return FlashInferIndex.open(self._checkout, self._commit)
+
+    def _places(self, path: str) -> str:
+        """A file and those that a line of it may have moved to; the key stands for Python's."""
+        return f"{self._file(path)} {self._headers if not path.endswith('.py') else ''}"
+
+    @cached_property
+    def _headers(self) -> str | None:
+        return _files_key(self._contents, flashinfer_files.header_files)
 
     def _file(self, path: str) -> str:
         """A file and its content: it need not be one of those that the key stands for."""

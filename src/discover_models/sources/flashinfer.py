@@ -24,7 +24,7 @@ from discover_models.domain.evidence import Evidence
 from discover_models.domain.kernel import ApiLookup
 from discover_models.errors import SourceError
 from discover_models.sources.api_uses import ApiUses
-from discover_models.sources.flashinfer_files import PACKAGES, TEST_FOLDERS
+from discover_models.sources.flashinfer_files import PACKAGES, TEST_FOLDERS, limit_files
 from discover_models.sources.flashinfer_releases import Releases
 from discover_models.sources.public_api import (
     Absent,
@@ -85,9 +85,13 @@ class FlashInferIndex:
             f"{checkout} has no FlashInfer package: neither {' nor '.join(PACKAGES)} is there"
         )
 
-    @cached_property
+    @property
     def version(self) -> str | None:
         """The version that the checkout states; None when it states none."""
+        return self._version
+
+    @cached_property
+    def _version(self) -> str | None:
         return (
             _first_line(self._checkout / "version.txt")
             or _stated(self._api.root / "_build_meta.py", r'^__version__ = "([^"]+)"')
@@ -213,14 +217,30 @@ class FlashInferIndex:
     def cites(self, path: str, text: str) -> Evidence | None:
         """The first line of a file that contains `text`, for example of a header with a limit.
 
-        None when the file is not in the checkout: then nothing can be said of the limit.
+        Code moves between releases: where the file does not have it, a file of the same name that
+        does counts, or else the only one that does (`flashinfer_files.limit_files`). None when it
+        is nowhere and the file is not in the checkout: then nothing can be said of the limit.
         """
-        text_of = self._text(path)
-        if text_of is None:
-            return None
-        lines = text_of.splitlines()
+        known = self._text(path)
+        at = path if known is not None and text in known else self._moved(path, text)
+        if at is None:
+            absent = self._evidence(self._checkout / path, None, text, found=False)
+            return absent if known is not None else None
+        lines = (self._text(at) or "").splitlines()
         line = next((n for n, each in enumerate(lines, 1) if text in each), None)
-        return self._evidence(self._checkout / path, line, text, found=line is not None)
+        return self._evidence(self._checkout / at, line, text, found=line is not None)
+
+    def _moved(self, path: str, text: str) -> str | None:
+        """The one other file of that kind that contains the text; None where that is open."""
+        sought = text.encode()
+        found = [
+            each
+            for each in limit_files(self._checkout, path)
+            if each != path and sought in (self._checkout / each).read_bytes()
+        ]
+        named = [each for each in found if Path(each).name == Path(path).name]
+        candidates = named or found
+        return candidates[0] if len(candidates) == 1 else None
 
     def matches(self, path: str, pattern: str) -> tuple[str, ...]:
         """What the pattern's group captures in a file; nothing when the file is not there."""

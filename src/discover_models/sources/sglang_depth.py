@@ -135,6 +135,9 @@ class Depths:
             yield from self._alternatives(question, option, flags)
         if uses:
             return
+        for name in question.own:
+            for dotted, place in self._ways.definitions_of(name):
+                yield Provider(name="SGLang", function=dotted, evidence=(self._evidence(place),))
         for place in kernel_uses[:1]:
             yield Provider(name=KERNEL, evidence=(self._evidence(place),))
         for names in question.apis:

@@ -39,6 +39,9 @@ _FROM = re.compile(
 )
 _COMMENT = re.compile(rb"#[^\n]*")
 _IMPORTED = re.compile(rb"(?<!as )\b([A-Za-z_]\w*)")
+_DEFINED = re.compile(rb"^(?:async )?(?:def|class) (\w+)", re.MULTILINE)
+_NO_SERVING = ("test", "multimodal_gen", "benchmark", "lang")
+"""Parts of the package that serve no language model."""
 _Importer = tuple[str, str, tuple[str, ...]]
 """File, outermost function and conditions of a use of what was imported."""
 
@@ -360,9 +363,8 @@ class Ways:
             yield path, top, around
             return
         alias = next(a.asname or a.name for a in imported.names if a.name == owner)
-        for name, names, conditions in self._file(path).uses:
-            if alias in names:
-                yield path, name, conditions
+        for name, conditions in self._file(path).uses(alias):
+            yield path, name, conditions
 
     # The model's own file ----------------------------------------------------------------------
 
@@ -427,6 +429,27 @@ class Ways:
                     dotted = f"{node.module}.{name}"
                     found.setdefault(dotted, self._place(path, node.lineno))
         return tuple(found.items())
+
+    def definitions_of(self, name: str) -> tuple[tuple[str, Place], ...]:
+        """Functions and classes of that name for NVIDIA's GPUs: dotted name and place."""
+        return tuple(
+            (f"{_module(path)}.{name}", self._place(path, line))
+            for path, line in self._definitions.get(name, ())
+            if not for_other_hardware(path)
+        )
+
+    @cached_property
+    def _definitions(self) -> dict[str, list[tuple[str, int]]]:
+        """Name → files and lines of the outermost definitions of what serves language models."""
+        found: dict[str, list[tuple[str, int]]] = {}
+        for path in self._files:
+            if path.startswith(tuple(f"{PACKAGE}/{folder}/" for folder in _NO_SERVING)):
+                continue
+            text = self._bytes(path)
+            for match in _DEFINED.finditer(text):
+                line = text.count(b"\n", 0, match.start()) + 1
+                found.setdefault(match[1].decode(), []).append((path, line))
+        return found
 
     # Files -------------------------------------------------------------------------------------
 
@@ -528,14 +551,12 @@ class _File:
         named = ((getattr(node, "name", ""), node) for node in self.tree.body)
         return tuple((name, _names(node)) for name, node in named if name)
 
-    @cached_property
-    def uses(self) -> tuple[tuple[str, frozenset[str], tuple[str, ...]], ...]:
-        """Outermost function or class, names and conditions of each simple statement in one."""
-        return tuple(
-            (top, _names(statement), conditions)
-            for statement, top, conditions in self.statements
-            if top and not hasattr(statement, "body")
-        )
+    def uses(self, alias: str) -> Iterator[tuple[str, tuple[str, ...]]]:
+        """Outermost function or class, and conditions, of each simple statement that names it."""
+        tops = {name for name, names in self.bound if alias in names}
+        for statement, top, conditions in self.statements if tops else ():
+            if top in tops and not hasattr(statement, "body") and alias in _names(statement):
+                yield top, conditions
 
 
 def statements(
@@ -658,3 +679,10 @@ def _reachable(start: str, calls: dict[str, frozenset[str]]) -> frozenset[str]:
             seen.add(name)
             queue.extend(calls.get(name, ()))
     return frozenset(seen)
+
+
+def _module(path: str) -> str:
+    """``python/sglang/srt/utils/__init__.py`` → ``sglang.srt.utils``."""
+    return (
+        path.removeprefix("python/").removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+    )

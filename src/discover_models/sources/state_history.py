@@ -67,6 +67,10 @@ def _opened(place: str, branch: str) -> Generator[tuple[Git, str]]:
     if not folder.is_dir():
         raise UsageError(f"{place}: there is no such folder, and it is no https:// address")
     git = Git(folder, network=False)
+    try:
+        git.text("rev-parse", "--git-dir")
+    except GitError as error:
+        raise UsageError(f"{place} is no git repository that can be read") from error
     for reference in (f"refs/heads/{branch}", f"refs/remotes/origin/{branch}"):
         if git.succeeds("rev-parse", "--quiet", "--verify", f"{reference}^{{commit}}"):
             yield git, reference

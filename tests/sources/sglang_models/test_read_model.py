@@ -497,6 +497,19 @@ def test_an_endless_helper_costs_no_layer(tmp_path: Path) -> None:
     assert found.unmapped == plain.unmapped
 
 
+@pytest.mark.parametrize(
+    "value", ["9 ** 9 ** 9", "1 << 10 ** 12", "[None] * 10 ** 12", "'x' * 10 ** 12"]
+)
+def test_what_is_too_large_to_be_worked_out_costs_no_layer(tmp_path: Path, value: str) -> None:
+    line = f"        self.many = {value}\n"
+    text = DENSE.replace("        self.norm = RMSNorm(", f"{line}        self.norm = RMSNorm(")
+    found = architecture(tmp_path, CONFIG, toy=text)
+    plain = architecture(tmp_path / "plain", CONFIG)
+
+    assert [linears(found, n) for n in range(2)] == [linears(plain, n) for n in range(2)]
+    assert found.unmapped == plain.unmapped
+
+
 def test_an_endless_constructor_ends_with_a_sentence(tmp_path: Path) -> None:
     text = DENSE + (
         "\nclass Again(nn.Module):\n    def __init__(self):\n"

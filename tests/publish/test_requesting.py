@@ -267,6 +267,9 @@ def test_that_the_kernel_arrived_is_said_once(host: Host):
     assert builders.SHAS["flashinfer"][:12] in comment
     (after,) = host.issues()
     assert (after.state, "has it now" in after.body) == ("open", True)
+    problem = after.body.partition("### Problem")[2].partition("###")[0]
+    assert problem.strip().startswith("FlashInfer has everything that is asked for here now")
+    assert "no stable public API" not in problem
     assert host.action(host.run(ARRIVED)) == "unchanged"
     host.run(ALPHA)  # it is missing again, and comes back
     host.run(ARRIVED)

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from discover_models.ops import SPECS
+from discover_models.ops.base import Limit
 from discover_models.sources.flashinfer import FlashInferIndex
 
 WORKSPACE = os.environ.get("DISCOVER_MODELS_WORKSPACE")
@@ -145,6 +147,52 @@ def test_a_limit_of_a_header_is_cited(newest: FlashInferIndex) -> None:
 
     assert cited is not None
     assert cited.found
+
+
+LIMITS = {
+    # Read by hand: which line states the first limit of a kernel's path, release by release.
+    ("mla_paged_decode", "FA2 MLA"): {
+        "0.6.7": "flashinfer/mla.py:497",
+        "0.6.12": "flashinfer/mla/_core.py:930",
+        "0.7.0": "flashinfer/mla/_batch_mla/_backends/_fa_common.py:103",
+        "0.7.2.post1": "flashinfer/mla/_batch_mla/_backends/_fa_common.py:183",
+    },
+    ("mla_paged_decode", "trtllm-gen MLA"): {
+        "0.6.7": "flashinfer/mla.py:728",
+        "0.6.12": "flashinfer/mla/_core.py:1237",
+        "0.7.0": "flashinfer/mla/_core.py:3872",
+        "0.7.2.post1": "flashinfer/mla/_core.py:4411",
+    },
+    ("dsv4_sparse_mla", "DeepSeek-V4 sparse MLA"): {
+        "0.6.7": "",
+        "0.6.12": "flashinfer/mla/_core.py:349",
+        "0.7.0": "flashinfer/mla/_core.py:1870",
+        "0.7.2.post1": "flashinfer/mla/_core.py:1929",
+    },
+    ("ssd_combined", "SSD kernel (SM100)"): {
+        "0.6.7": "flashinfer/mamba/ssd_combined.py:264",
+        "0.6.12": "flashinfer/mamba/ssd_combined.py:264",
+        "0.7.0": "flashinfer/trace/templates/mamba.py:349",
+        "0.7.2.post1": "flashinfer/trace/templates/mamba.py:349",
+    },
+}
+
+
+@pytest.mark.parametrize(("spec", "name"), LIMITS)
+def test_a_limit_is_found_wherever_a_release_states_it(
+    releases: dict[str, FlashInferIndex], spec: str, name: str
+) -> None:
+    (path,) = (p for p in SPECS[spec].paths if p.name == name)
+    found: dict[str, str] = {}
+    for version, index in releases.items():
+        limit: Limit | None = path.limits[0]
+        found[version] = ""
+        while limit is not None and not found[version]:
+            cited = index.cites(limit.file, limit.text)
+            if cited is not None and cited.found:
+                found[version] = f"{cited.path}:{cited.line}"
+            limit = limit.earlier
+    assert found == LIMITS[spec, name]
 
 
 def test_looking_everything_up_is_quick() -> None:

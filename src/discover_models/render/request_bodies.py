@@ -13,7 +13,7 @@ from urllib.parse import quote, urlencode
 
 from discover_models.domain.evidence import Evidence
 from discover_models.publish.issues import FoundIssue
-from discover_models.publish.requests import Request, Row
+from discover_models.publish.requests import Request, Row, arrived
 from discover_models.render.bodies import Page, digest
 from discover_models.render.budget import trim
 from discover_models.render.environment import markdown
@@ -71,6 +71,7 @@ def request_body(request: Request, rows: Sequence[Row], setting: Setting, limit:
             request=request,
             trace=request.kind == "trace-request",
             rows=rows,
+            arrived=arrived(rows),
             partly=any(row.state != "missing" for row in rows),
             models=[m for m in models if m in here][:_MOST_MODELS],
             evidence=_evidence(request),

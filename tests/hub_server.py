@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import parse_qs, unquote, urlsplit
+
+HANG_SECONDS = 0.5
 
 
 @dataclass
@@ -35,13 +38,17 @@ class Repository:
 
 @dataclass
 class Fault:
-    """An answer given in place of the right one."""
+    """An answer given in place of the right one; `skip` requests pass first."""
 
     path: str
     """Part of the request's path."""
-    status: int
+    status: int = 500
     headers: dict[str, str] = field(default_factory=dict[str, str])
     times: int = 1
+    how: Literal["answer", "hang up", "hang", "truncate"] = "answer"
+    """`truncate` cuts the right answer in half; `hang` gives none for `HANG_SECONDS`."""
+    body: bytes = b""
+    skip: int = 0
 
 
 @dataclass
@@ -66,6 +73,18 @@ class HubServer(ThreadingHTTPServer):
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.server_port}"
+
+    def next_fault(self, path: str) -> Fault | None:
+        """What goes wrong with a request for this path."""
+        for fault in self.faults:
+            if fault.path not in path:
+                continue
+            if fault.skip > 0:
+                fault.skip -= 1
+            elif fault.times > 0:
+                fault.times -= 1
+                return fault
+        return None
 
     def paths(self) -> list[str]:
         """What was asked, as ``GET /path`` without the query."""
@@ -110,10 +129,10 @@ class _Handler(BaseHTTPRequestHandler):
     def _serve(self) -> None:
         token = self.headers.get("Authorization")
         self.hub.requests.append(Request(self.command, self.path, token))
-        for fault in self.hub.faults:
-            if fault.path in self.path and fault.times > 0:
-                fault.times -= 1
-                return self._send(fault.status, fault.headers)
+        fault = self.hub.next_fault(self.path)
+        self._half = fault is not None and fault.how == "truncate"
+        if fault is not None and not self._half:
+            return self._fail(fault)
         if token and token.removeprefix("Bearer ") in self.hub.bad_tokens:
             headers = {"X-Error-Message": "Invalid credentials in Authorization header"}
             return self._send(401, headers)
@@ -127,6 +146,14 @@ class _Handler(BaseHTTPRequestHandler):
         if parts.path.startswith("/api/models/"):
             return self._info(parts.path.removeprefix("/api/models/"))
         return self._resolve(unquote(parts.path).removeprefix("/"))
+
+    def _fail(self, fault: Fault) -> None:
+        if fault.how == "answer":
+            return self._send(fault.status, fault.headers, fault.body)
+        if fault.how == "hang":
+            time.sleep(HANG_SECONDS)
+        self.close_connection = True
+        return None
 
     def _search(self, query: dict[str, list[str]]) -> None:
         wanted = query["search"][0].lower()
@@ -207,4 +234,5 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         if self.command != "HEAD":
-            self.wfile.write(body)
+            self.wfile.write(body[: len(body) // 2] if self._half else body)
+        self.close_connection = self._half

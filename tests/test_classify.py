@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from discover_models.classify import Sources, classify, tagged_only
-from discover_models.domain.kernel import Axis, ClassifiedKernel, RequiredKernel
+from discover_models.domain.kernel import Axis, ClassifiedKernel, Lack, RequiredKernel
 from discover_models.errors import SourceError
 from discover_models.ops import SPECS
 from discover_models.sources.dataset import DatasetIndex
@@ -226,6 +226,9 @@ def test_what_only_the_tags_give_is_added_once(tmp_path: Path) -> None:
         "existing",
     )
     assert found.required.axes["N"].value == 8
+    assert found.notes == ("from the dataset's tag; no formula yields it",)
+    assert found.workloads is False
+    assert found.evidence == dataset.evidence(dataset.definitions["b"])
 
 
 # FlashInfer ----------------------------------------------------------------------------------
@@ -390,9 +393,66 @@ def test_a_shape_that_every_path_refuses_is_missing(judge: Judge) -> None:
     found = judge(kernel, files | {USE: call})
     assert verdicts(found) == ("new", "fi_missing", None, "n/a")
     assert found.notes[0].startswith("decode refuses head size 64")
+    assert found.fi_lack == Lack(
+        request="gdn.head-size",
+        kernel="gated delta rule, K-last state",
+        limit="head size",
+        data_type="bf16",
+        apis=("flashinfer.gdn_decode.gated_delta_rule_decode_pretranspose",),
+    )
+    assert ("flashinfer/gdn_decode.py", 6, True) in [
+        (e.path, e.line, e.found) for e in found.evidence
+    ]
     fits = judge(kernel.model_copy(update={"axes": kernel.axes | {
         "head_size": Axis(value=128, expression="head_size")}}))  # fmt: skip
     assert verdicts(fits) == ("new", "fi_supported", True, "sgl_integrated")
+
+
+def ways(found: ClassifiedKernel) -> dict[str, tuple[str, str]]:
+    """What each code path of an API does with the shape, and why."""
+    assert found.depth is not None
+    return {path.name: (path.verdict, path.reason) for path in found.depth.paths}
+
+
+def test_every_code_path_says_what_it_does_with_the_shape(judge: Judge) -> None:
+    wrapper = {DECODE: WRAPPER.format(name="BatchDecodeWithPagedKVCacheWrapper")}
+    outside = ("not checked", "compiled or outside the checked sources")
+    found = judge(decode(5), wrapper | GROUPS | HEAD_DIM)
+    assert ways(found) == {
+        "CUDA-core decode": ("refuses", "group size (query heads per KV head) 5"),
+        "tensor-core decode (use_tensor_cores=True)": ("takes", ""),
+        "trtllm-gen decode": outside,
+        "trtllm-gen and cuDNN kernels": outside,
+    }
+    assert found.depth is not None
+    places = [(e.path, e.line) for path in found.depth.paths for e in path.evidence]
+    assert places == [("include/flashinfer/utils.cuh", 2)]
+
+
+def test_a_code_path_names_the_gpus_that_its_line_names(judge: Judge) -> None:
+    spec = SPECS["gdn_prefill"]
+    kernel = need(
+        "gdn_prefill", "gdn_prefill_qk4_v8_d128_k_last",
+        num_q_heads=4, num_k_heads=4, num_v_heads=8, head_size=128,
+    )  # fmt: skip
+    (api,) = {api.rpartition(".")[::2] for api in spec.apis}
+    file = f"flashinfer/{api[0].replace('.', '/')}.py"
+    plain = {file: PLAIN.format(name=api[1])}
+    before = judge(kernel, plain)
+    assert before.depth is not None
+    assert {path.gpus for path in before.depth.paths} == {()}
+    stated: dict[str, str] = {}
+    for path in spec.paths:
+        if path.gpus is not None:
+            place = f"flashinfer/{path.gpus.file}"
+            start = stated.get(place, plain.get(place, ""))
+            stated[place] = f"{start}# {path.gpus.text}\n"
+    after = judge(kernel, plain | stated)
+    assert after.depth is not None
+    named = {path.name: path.gpus.names for path in spec.paths if path.gpus is not None}
+    assert named
+    assert {p.name: p.gpus for p in after.depth.paths if p.gpus} == named
+    assert all(path.evidence for path in after.depth.paths if path.gpus)
 
 
 # Templates and routings of a mixture of experts ------------------------------------------------

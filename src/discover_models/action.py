@@ -24,7 +24,7 @@ from discover_models.demand import Downloads
 from discover_models.domain.manifest import from_inventory
 from discover_models.errors import DiscoverError, UsageError
 from discover_models.pipeline import RunResult, run
-from discover_models.publish.run import Extras, Priority, PublishReport
+from discover_models.publish.run import Extras, Priority, PublishReport, unread_verdicts
 from discover_models.publish.state_value import PublishState
 from discover_models.publish.waiting import Timing
 from discover_models.publishing import Asking, Desk, Place, settled
@@ -35,6 +35,8 @@ from discover_models.runner import Log, give_back, write_outputs, write_summary
 from discover_models.settings import ModelRequest, RunOptions
 from discover_models.sources.downloads import downloads_from_hub
 from discover_models.sources.since import parse_since
+from discover_models.sources.source_spec import merge_sources
+from discover_models.world import DatasetError
 
 OUTPUT_FOLDER = "kernel-inventory"
 """Inside the workspace: ``manifests/``, ``report.md`` and ``run.json``."""
@@ -153,11 +155,7 @@ class _Action:
             state = desk.state if desk is not None else PublishState()
         self._lay_out(state)
         with self.phases.phase("inventory"):
-            result = run(
-                self._options(job, config, state, started),
-                self.log.say,
-                lambda request: None if _ignored(config, request) else config.corrected(request),
-            )
+            result, undecided = self._look(job, config, state, started)
         result = _settle(result, state)
         self._write_files(result, started)
         ignored = config.ignored(_repositories(result, state))
@@ -166,7 +164,25 @@ class _Action:
             with self.phases.phase("publishing"):
                 report = self._publish(desk, result, ignored)
         record = self._record(job, result, report, ignored, started, desk)
-        return self._finish(record, result, report)
+        return self._finish(record, result, report, undecided)
+
+    def _look(
+        self, job: Job, config: BotConfig, state: PublishState, started: datetime
+    ) -> tuple[RunResult, tuple[str, ...]]:
+        """The inventories, and why there can be none: that much is then said and published."""
+        options = self._options(job, config, state, started)
+        try:
+            result = run(
+                options,
+                self.log.say,
+                lambda request: None if _ignored(config, request) else config.corrected(request),
+            )
+        except DatasetError as error:
+            origins = {spec.name: spec.url for spec in merge_sources(options.sources)}
+            unread = {"flashinfer-trace": str(error)}
+            warnings = (f"flashinfer-trace: {error}",)
+            return RunResult((), (), origins, warnings, unread), (str(error),)
+        return result, ()
 
     def _options(
         self, job: Job, config: BotConfig, state: PublishState, now: datetime
@@ -198,7 +214,7 @@ class _Action:
                 self._output / "manifests" / f"{item.model_slug}.json",
                 from_inventory(item, now.date()),
                 refresh=self.settings.refresh,
-                failed=item.source_errors,
+                failed=unread_verdicts(item, result.unread),
             )
         found = result.discovery
         text = render_discovery_markdown(found, origins=result.origins) if found else ""
@@ -223,6 +239,7 @@ class _Action:
             priorities=_priorities(result),
             discovery=result.discovery,
             downloads=self._downloads(desk, result),
+            unread=result.unread,
         )
         asking = Asking(
             repository=self.settings.kernel_request_repo,
@@ -298,7 +315,13 @@ class _Action:
             )
         return tuple(found)
 
-    def _finish(self, record: RunRecord, result: RunResult, report: PublishReport | None) -> int:
+    def _finish(
+        self,
+        record: RunRecord,
+        result: RunResult,
+        report: PublishReport | None,
+        undecided: tuple[str, ...],
+    ) -> int:
         """Tell everyone: the files, the log, the summary and the outputs."""
         self._write("run.json", record.text())
         lines = report.lines() if report is not None else ()
@@ -313,7 +336,7 @@ class _Action:
         summary = Summary(record=record, published=report is not None, note=UNPUBLISHED)
         write_summary(self.runner.summary, job_summary(summary, full))
         write_outputs(self.runner.output, self._outputs(record, report))
-        errors = report.errors if report is not None else ()
+        errors = (*undecided, *(report.errors if report is not None else ()))
         for error in errors:
             self.log.annotate("error", error)
         return EXIT_FAILED if errors else 0

@@ -6,7 +6,7 @@ from typing import Any
 from discover_models.discovery import class_stem, discover, settle, with_hints
 from discover_models.discovery import resolve as resolve_candidate
 from discover_models.domain.candidate import Candidate, Discovery
-from discover_models.errors import ConfigError
+from discover_models.errors import ConfigError, SourceError
 from discover_models.one_model import configurations
 from discover_models.progress import Say
 from discover_models.settings import RunOptions
@@ -17,13 +17,21 @@ from discover_models.sources.registered import registered_names
 from discover_models.sources.workspace import Workspace
 from discover_models.world import World
 
+COVERAGE = "coverage document"
+
 
 def discover_new(workspace: Workspace, world: World, options: RunOptions, say: Say) -> Discovery:
-    """What is new, each candidate with the repository that its configuration confirms."""
+    """What is new, each candidate with the repository that its configuration confirms.
+
+    With a coverage document that can't be read nothing is: nobody can say what is tracked already.
+    """
     say("looking for new models")
     new = read_novelties(workspace, world.repositories)
     tracked = options.coverage_doc.is_file()
-    titles = read_tracked(options.coverage_doc) if tracked else ()
+    try:
+        titles = read_tracked(options.coverage_doc) if tracked else ()
+    except SourceError as error:
+        return Discovery(errors={**new.errors, COVERAGE: str(error)})
     unread = f"{options.coverage_doc} is not there: no model counts as tracked already"
     found = discover(
         registrations=new.registrations,
@@ -32,7 +40,7 @@ def discover_new(workspace: Workspace, world: World, options: RunOptions, say: S
         titles=titles,
         compared=new.compared,
         tracked_as=options.tracked,
-        errors=new.errors if tracked else {**new.errors, "coverage document": unread},
+        errors=new.errors if tracked else {**new.errors, COVERAGE: unread},
     )
     resolver = _Resolver(world)
     return settle(found, map(resolver.resolve, found.candidates), titles, options.tracked)

@@ -20,6 +20,7 @@ _FEATURES = {
 }
 """Start of a requirement's note → parameter of FlashInfer's attention, and what SGLang's own rules
 call it."""
+_DATA_TYPES = ("mxfp4", "nvfp4", "mxfp8", "mxint4", "int4")
 _BACKENDS = 3
 """How many ways a note names."""
 
@@ -80,7 +81,8 @@ def depth_of(
     pin = sglang.pinned() if not isinstance(sglang, SourceError) else None
     release = flashinfer.release(apis[0], pin.note if pin else "")
     vetoes = tuple(_vetoes(kernel, apis, flashinfer))
-    reach, refused = _without_vetoed(kernel, said.reach)
+    ways = [way for way in said.reach if not _of_another_type(kernel.variant, way)]
+    reach, refused = _without_vetoed(kernel, ways)
     return said.model_copy(
         update={
             "release": release.model_copy(update={"evidence": (pin,) if pin else ()}),
@@ -140,6 +142,12 @@ def _vetoes(
                 taken = flashinfer.parameter(api, parameter)
                 if taken is not None and not taken.found:
                     yield Veto(feature=feature, backend=api, evidence=(taken,))
+
+
+def _of_another_type(variant: str | None, way: Reach) -> bool:
+    """Whether an option names another data type than the definition's experts have."""
+    named = [t for t in _DATA_TYPES if t in way.flag]
+    return variant in _DATA_TYPES and bool(named) and variant not in named
 
 
 def _without_vetoed(

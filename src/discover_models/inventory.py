@@ -44,8 +44,11 @@ def build_inventory(
     repo_shas: Mapping[str, str],
     notes: Iterable[str] = (),
     implementation: Evidence | None = None,
+    unread: Mapping[str, str] | None = None,
 ) -> Inventory:
     """What the model needs and where each definition stands.
+
+    `unread` says by source why something else that this rests on could not be read.
 
     Raises:
         SourceError: the dataset could not be read, so that nothing can be called new or existing.
@@ -73,7 +76,8 @@ def build_inventory(
             name: str(source)
             for name, source in (("flashinfer", sources.flashinfer), ("sglang", sources.sglang))
             if isinstance(source, SourceError)
-        },
+        }
+        | dict(unread or {}),
         implementation=implementation,
     )
 

@@ -9,7 +9,8 @@ Of our fields: without `refresh`, an entry that exists stays as it is, and new o
 it every entry is classified again, and one that is no longer required goes, or stays as
 `required: false` where it carries foreign keys. A verdict that was decided and is undecided now is
 left out, and `notes` says why. What rests on a source that failed in this run is left as it was,
-with a note; and with a failed source no entry goes, for it may be missing only for that reason.
+with a note; and with a failed source no entry goes, for it may be missing only for that reason, and
+without the cookbook none comes for the size that is assumed then.
 
 Facts are compared, not text: an entry whose facts are equal keeps its evidence and `changed` day,
 and when no fact of the whole manifest changed, the existing one is returned itself, commits and
@@ -101,11 +102,19 @@ def _kernels(
     merged: list[ManifestKernel] = []
     for kernel in new.kernels:
         existing = before.pop(kernel.definition_name, None)
-        merged.append(_entry(existing, kernel, refresh, unread) if existing else kernel)
+        if existing is not None:
+            merged.append(_entry(existing, kernel, refresh, unread))
+        elif not _by_default(kernel, old, unread):
+            merged.append(kernel)
     for kernel in before.values():
         kept = _no_longer_required(kernel, new, unread) if refresh else kernel
         merged += [kept] if kept else []
     return tuple(sorted(merged, key=sort_key))
+
+
+def _by_default(kernel: ManifestKernel, old: Manifest, unread: frozenset[str]) -> bool:
+    """Whether an entry is there only because the sizes that are known could not be read anew."""
+    return "sgl-cookbook" in unread and bool(old.parallelism) and bool(kernel.parallelism)
 
 
 def _entry(
@@ -161,12 +170,17 @@ def _unread_verdicts(
     if "flashinfer-trace" in unread:
         return "flashinfer-trace", _DATASET_FIELDS, ("flashinfer-trace", "flashinfer", "sglang")
     if old.phase1_status == new.phase1_status == "new":
-        if "flashinfer" in unread and new.fi_status is None:
+        if "flashinfer" in unread and _stays(old.fi_status, new.fi_status):
             return "flashinfer", _VERDICTS, ("flashinfer", "sglang")
         supported = old.fi_status == new.fi_status == "fi_supported"
-        if "sglang" in unread and supported and new.sgl_status is None:
+        if "sglang" in unread and supported and _stays(old.sgl_status, new.sgl_status):
             return "sglang", ("sgl_status", "depth"), ("sglang",)
     return "", (), ()
+
+
+def _stays(old: str | None, new: str | None) -> bool:
+    """Whether a verdict is left as it was, of a source that was not read as it is today."""
+    return new is None or old is not None
 
 
 def _noted(notes: Iterable[str], unread: Iterable[str]) -> tuple[str, ...]:

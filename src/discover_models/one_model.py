@@ -25,7 +25,7 @@ from discover_models.requirements import requirements
 from discover_models.sources.class_defaults import text_defaults
 from discover_models.sources.config_defaults import ConfigDefaults, ConfigLookup
 from discover_models.sources.config_file import ConfigFile, check_language_model, read_local
-from discover_models.sources.cookbook import parallelism_for
+from discover_models.sources.cookbook import WHOLE, parallelism_for
 from discover_models.sources.hub_access import Hub
 from discover_models.sources.source_architecture import SourceArchitectures
 from discover_models.world import World
@@ -134,8 +134,8 @@ def inventory_of(
     slug: str, file: ConfigFile, architecture: Architecture, world: World, given: Sizes
 ) -> Inventory:
     """Every definition that the model needs, with its verdicts; `given`: the sizes asked for."""
-    sizes, notes = _parallelism(file.hf_repo_id, world, given)
-    unknown, unread = _unknown_classes(file, architecture, world)
+    sizes, notes, unread = _parallelism(file.hf_repo_id, world, given)
+    unknown, open_notes = _unknown_classes(file, architecture, world)
     architecture = architecture.model_copy(update={"unmapped": (*architecture.unmapped, *unknown)})
     return build_inventory(
         slug=slug,
@@ -145,8 +145,9 @@ def inventory_of(
         parallelism=sizes,
         sources=world.sources,
         repo_shas=world.repo_shas,
-        notes=(*notes, *unread),
+        notes=(*notes, *open_notes),
         implementation=_implementation(file, world),
+        unread=unread,
     )
 
 
@@ -192,27 +193,35 @@ def _unknown(item: UnmappedClass, architecture: Architecture, commit: str | None
 
 def _parallelism(
     repo_id: str, world: World, given: Sizes
-) -> tuple[tuple[Parallelism, ...], tuple[str, ...]]:
+) -> tuple[tuple[Parallelism, ...], tuple[str, ...], dict[str, str]]:
     """The given sizes, each with each; else the cookbook's; else one GPU.
+
+    Beside them notes, and by source why it may have others that could not be read.
 
     An expert parallel size alone brings the smallest tensor parallel size that SGLang takes it
     with, which is the same.
     """
     tps, eps = given
     if eps and not tps:
-        return tuple(Parallelism(tp=ep, ep=ep, source="--ep") for ep in eps), ()
+        return tuple(Parallelism(tp=ep, ep=ep, source="--ep") for ep in eps), (), {}
     if tps:
-        return tuple(
-            Parallelism(tp=tp, ep=ep, source="--tp/--ep") for tp in tps for ep in eps or (1,)
-        ), ()
+        return (
+            tuple(
+                Parallelism(tp=tp, ep=ep, source="--tp/--ep") for tp in tps for ep in eps or (1,)
+            ),
+            (),
+            {},
+        )
     entries = [c for model in world.cookbook.models for c in model.configurations]
     entries += [c for page in world.pages.pages for c in page.configurations]
     sizes, relation = parallelism_for(repo_id, entries)
-    if not sizes:
-        return DEFAULT_PARALLELISM, _cookbook_notes(world)
     if relation == "exact":
-        return sizes, ()
-    return sizes, (f"serving sizes are those of a {relation} in the cookbook",)
+        return sizes, (), {}
+    errors = world.cookbook.errors
+    unread = {WHOLE: "; ".join(errors.values())} if errors else {}
+    if not sizes:
+        return DEFAULT_PARALLELISM, _cookbook_notes(world), unread
+    return sizes, (f"serving sizes are those of a {relation} in the cookbook",), unread
 
 
 def _cookbook_notes(world: World) -> tuple[str, ...]:

@@ -1,7 +1,7 @@
 """The phases of a run in their order; the only module that knows them all."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from discover_models.discovery import group_variants
 from discover_models.domain.candidate import Discovery, ModelKernels, VariantGroup
@@ -35,6 +35,8 @@ class RunResult:
     origins: Mapping[str, str]
     """URLs that the repositories were cloned from, by source name."""
     warnings: tuple[str, ...] = ()
+    unread: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Why a source can't be taken for what it is today, by name."""
     discovery: Discovery | None = None
     """Where new models were looked for: what was found, resolved as far as possible."""
 
@@ -50,7 +52,8 @@ def run(options: RunOptions, say: Say, amend: Amend = _as_it_is) -> RunResult:
 
     Raises:
         UsageError: the workspace is missing, or a model can't be told from its name.
-        SourceError: the dataset can't be read, so that nothing can be decided.
+        DatasetError: the dataset can't be read, so that nothing can be decided.
+        SourceError: the workspace can't be used.
     """
     workspace = workspace_of(options, say)
     with workspace.locked():
@@ -61,7 +64,9 @@ def run(options: RunOptions, say: Say, amend: Amend = _as_it_is) -> RunResult:
         targets += _new_targets(discovery, targets, amend)
         targets = list(dict.fromkeys(targets))
         inventories, deferred = take_inventories(targets, world, options, say)
-    return RunResult(inventories, deferred, world.origins, _warnings(world), discovery)
+    return RunResult(
+        inventories, deferred, world.origins, _warnings(world), world.unread, discovery
+    )
 
 
 def _discover(workspace: Workspace, world: World, options: RunOptions, say: Say) -> Discovery:
@@ -167,10 +172,12 @@ def _grouped(inventory: Inventory, groups: Iterable[VariantGroup]) -> Inventory:
 
 def _warnings(world: World) -> tuple[str, ...]:
     """What a reader should know of the sources themselves."""
-    return tuple(
-        f"{name}: {state.error}" for name, state in world.repositories.items() if state.error
-    ) + tuple(
+    found = [f"{name}: {why}" for name, why in world.unread.items()]
+    if not world.cookbook.unread:
+        found += [f"sgl-cookbook: {file}: {why}" for file, why in world.cookbook.errors.items()]
+    found += [
         f"{name}: files differ from the commit, so lines in evidence may be off"
         for name, state in world.repositories.items()
         if state.usable and state.dirty
-    )
+    ]
+    return tuple(found)

@@ -15,6 +15,7 @@ from discover_models.sources.config_defaults import ConfigDefaults, ConfigLookup
 from discover_models.sources.contents import Contents
 from discover_models.sources.cookbook import Cookbook, read_cookbook
 from discover_models.sources.dataset import DatasetIndex
+from discover_models.sources.flashinfer_files import marks_its_api
 from discover_models.sources.hub_access import Hub, HubOnDemand
 from discover_models.sources.pages import CookbookPages, read_pages
 from discover_models.sources.sglang_configs import SglangConfigs
@@ -46,6 +47,8 @@ class World:
     origins: Mapping[str, str]
     hub: Hub | None
     configs: Path | None
+    unread: dict[str, str]
+    """Why a source can't be taken for what it is today; nobody is asked for what rests on it."""
 
     def save(self) -> None:
         """Keep for the next run what was read in this one."""
@@ -63,6 +66,10 @@ class World:
         }
 
 
+class DatasetError(SourceError):
+    """The dataset can't be read, so that nothing can be called new or existing."""
+
+
 def workspace_of(options: RunOptions, say: Say) -> Workspace:
     """The folder of the repositories; `UsageError` when it is missing offline."""
     if options.workspace.exists() and not options.workspace.is_dir():
@@ -78,30 +85,35 @@ def workspace_of(options: RunOptions, say: Say) -> Workspace:
 
 
 def open_world(workspace: Workspace, options: RunOptions) -> World:
-    """Bring the repositories and build the indexes."""
+    """Bring the repositories and build the indexes.
+
+    Raises:
+        DatasetError: the dataset can't be read.
+        UsageError: none of the repositories can be read.
+    """
     states = workspace.prepare(merge_sources(options.sources), options.since)
     if not any(state.usable for state in states.values()):
         reasons = "; ".join(state.error for state in states.values())
         raise UsageError(f"{options.workspace} holds none of the repositories: {reasons}")
     dataset = opened(states["flashinfer-trace"], DatasetIndex.open)
     if isinstance(dataset, SourceError):
-        raise dataset
+        raise DatasetError(str(dataset))
     transformers = ConfigDefaults.load()
     cache = DiskCache(options.cache_dir / "indexes") if options.cache_dir is not None else None
     # SGLang's files are told apart once for all that rests on them.
     contents = Contents(states["sglang"].path)
     libraries = (transformers, *config_classes(states["sglang"], transformers, cache, contents))
-    return World(
-        sources=Sources(
-            dataset=dataset,
-            flashinfer=opened(
-                states["flashinfer"], lambda path, at: FlashInferAnswers(path, at, cache)
-            ),
-            sglang=opened(
-                states["sglang"], lambda path, at: SglangAnswers(path, at, cache, contents)
-            ),
+    sources = Sources(
+        dataset=dataset,
+        flashinfer=opened(
+            states["flashinfer"], lambda path, at: FlashInferAnswers(path, at, cache)
         ),
-        cookbook=cookbook_of(states["sgl-cookbook"], cache),
+        sglang=opened(states["sglang"], lambda path, at: SglangAnswers(path, at, cache, contents)),
+    )
+    cookbook = cookbook_of(states["sgl-cookbook"], cache)
+    return World(
+        sources=sources,
+        cookbook=cookbook,
         pages=_pages(states["sglang"]),
         libraries=libraries,
         models=opened(
@@ -112,7 +124,25 @@ def open_world(workspace: Workspace, options: RunOptions) -> World:
         origins={name: _origin(workspace, name) for name in states},
         hub=None if options.offline else hub_of(options),
         configs=options.configs,
+        unread=_unread(states, sources, cookbook),
     )
+
+
+def _unread(
+    states: Mapping[SourceName, RepoState], sources: Sources, cookbook: Cookbook
+) -> dict[str, str]:
+    """By source why nothing new may rest on it: unreadable, not brought up to date, outdated."""
+    found: dict[str, str] = {name: s.error for name, s in states.items() if s.error}
+    if isinstance(sources.flashinfer, SourceError):
+        found.setdefault("flashinfer", str(sources.flashinfer))
+    elif not marks_its_api(states["flashinfer"].path):
+        why = "it marks no function with @flashinfer_api, as only old versions do"
+        found.setdefault("flashinfer", why)
+    if isinstance(sources.sglang, SourceError):
+        found.setdefault("sglang", str(sources.sglang))
+    if cookbook.unread:
+        found.setdefault("sgl-cookbook", cookbook.unread)
+    return found
 
 
 def _origin(workspace: Workspace, name: SourceName) -> str:
@@ -138,7 +168,7 @@ def opened(
 def cookbook_of(state: RepoState, cache: DiskCache | None = None) -> Cookbook:
     """The cookbook, or an empty one with the reason."""
     if not state.usable:
-        return Cookbook(errors={"sgl-cookbook": state.error})
+        return Cookbook.nothing(state.error)
     return read_cookbook(state.path, cache)
 
 

@@ -1,8 +1,11 @@
+import math
+
 import pytest
 
 from discover_models.domain.model_name import (
     expand_title,
     kinship,
+    plain_slugs,
     read_name,
     same_model,
     tracked_title,
@@ -109,3 +112,58 @@ def test_odd_names_are_read(name: str) -> None:
     read_name(name)
     same_model(f"a/{name}", name)
     tracked_title(name, ["Qwen3 8B", name])
+
+
+def test_a_quantised_repository_has_no_plain_name() -> None:
+    assert plain_slugs("Qwen/Qwen3-8B-FP8") == frozenset()
+    assert "qwen3-8b" in plain_slugs("Qwen/Qwen3-8B")
+
+
+def test_of_relatives_the_one_of_the_nearest_size_is_closest() -> None:
+    def near(other: str) -> tuple[int, int, float]:
+        return kinship("Qwen/Qwen3-8B", other) or (0, 0, 0.0)
+
+    assert near("Qwen/Qwen3-14B") > near("Qwen/Qwen3-32B") > near("Qwen/Qwen3-0.6B")
+
+
+def test_how_close_a_relative_is() -> None:
+    # Leading characters in common, how many of both names follow, and how far the sizes are apart.
+    assert kinship("Qwen/Qwen3-8B", "Qwen/Qwen3-8B") == (5, 0, 0.0)
+    assert kinship("Qwen/Qwen3-8B", "Qwen/Qwen2-8B") == (4, -2, 0.0)
+    assert kinship("Qwen/Qwen3-8B", "Qwen/Qwen3-VL-8B") == (5, -2, 0.0)
+    for left, right, ratio in [
+        ("Qwen3-8B", "Qwen3-16B", 2),
+        ("Qwen3-500M", "Qwen3-1B", 2),
+        ("Qwen3-1T", "Qwen3-500B", 2),
+        ("Mixtral-8x7B", "Mixtral-7B", 8),
+        ("Qwen3-30B-A3B", "Qwen3-30B-A6B", 1),
+        ("Qwen3-A3B-30B", "Qwen3-30B", 1),
+        ("Qwen3", "Qwen3-8B", 8),
+        ("Qwen3-0B", "Qwen3-8B", 8),
+        ("Qwen3-0.5B", "Qwen3-1B", 2),
+    ]:
+        near = kinship(f"o/{left}", f"o/{right}")
+        assert near is not None
+        assert near[2] == pytest.approx(-math.log(ratio)), (left, right)
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "same"),
+    [
+        ("NemotronH-8B", "Nemotron-H-8B", True),
+        ("Some-1-15B", "Some-115B", False),
+        ("Some-v2-B-7B", "Some-v2B-7B", True),
+        ("Model-7B-v0.1", "Model-7B", True),
+        ("Model-7B", "Model-7B-v0.1", True),
+        ("Model-7B-v0.1", "Model-7B-v0.1", True),
+        ("Model-7B-v0.1", "Model-7B-v0.2", False),
+        ("Model-7B-4bit", "Model-7B", True),
+        ("Model-7B-2507", "Model-7B-Instruct-128k", True),
+    ],
+)
+def test_which_words_tell_two_models_apart(left: str, right: str, same: bool) -> None:
+    assert same_model(f"a/{left}", f"b/{right}") is same
+
+
+def test_a_name_of_absurd_numbers_is_no_relative_that_stops_a_run() -> None:
+    kinship("a/Qwen3-" + "9" * 5000 + "x8b", "a/Qwen3-8B")

@@ -54,3 +54,8 @@ def test_windows_chunks_sinks_and_caps_are_parameters_of_the_same_kernel() -> No
     kernel = next(k for k in needed(model(group(changed))).kernels if k.op_type == "gqa_ragged")
     for word in ("window of 4096", "chunks of 8", "sinks", "soft-capped"):
         assert any(word in note for note in kernel.notes), word
+
+
+def test_a_layer_with_another_layer_s_keys_projects_queries_alone() -> None:
+    shared = layer(gqa(32, 8, 128, shares_kv=True), None, "gemm")
+    assert shared == {"gemm_n4096_k2048", "gemm_n2048_k4096"}

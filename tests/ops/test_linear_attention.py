@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from discover_models.domain.architecture import Mixer
+from discover_models.ops import FAMILIES
 from layers import field, gdn, group, kda, layer, lightning, model, names, needed, reasons
 
 
@@ -91,3 +92,11 @@ def test_channels_and_heads_of_all_gpus_make_the_whole(k: int, factor: int, tp: 
     assert axes["gdn_decode"]["num_v_heads"].value == k * factor
     assert axes["causal_conv1d_decode"]["channels"].value == (2 * k + k * factor) * 128
     assert axes["gated_rmsnorm_silu"]["num_heads"].value == k * factor
+
+
+def test_the_prefill_of_gated_delta_rules_takes_one_head_size() -> None:
+    specs = [s for f in FAMILIES for s in f.specs if s.key == "gdn_prefill"]
+    paths = [path for spec in specs for path in spec.paths]
+    accepted = [limit.accepts for path in paths for limit in path.limits if limit.accepts]
+    assert accepted
+    assert [(accepts(128), accepts(64)) for accepts in accepted] == [(True, False)] * len(accepted)

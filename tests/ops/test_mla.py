@@ -42,3 +42,11 @@ def test_without_a_low_rank_q_there_is_one_projection_for_it() -> None:
     found = layer(mla(q_lora_rank=None), None, "gemm", "rmsnorm")
     assert "gemm_n24576_k2048" in found  # 128 · (128 + 64)
     assert "rmsnorm_h1536" not in found
+
+
+def test_projections_that_a_class_keeps_apart_are_two_kernels() -> None:
+    apart = layer(mla(fused_a_proj=False), None, "gemm")
+    fused = layer(mla(fused_a_proj=True), None, "gemm")
+    # 1536 for q, 512 + 64 for the latent
+    assert apart - fused == {"gemm_n1536_k2048", "gemm_n576_k2048"}
+    assert fused - apart == {"gemm_n2112_k2048"}

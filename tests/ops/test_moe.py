@@ -112,6 +112,15 @@ def test_a_merged_front_is_one_gemm() -> None:
     assert found == {"gemm_n2624_k2048", "gemm_n2048_k1024", "gemm_n2048_k512"}
 
 
+def test_what_the_fp4_kernel_has_no_word_for_is_not_named() -> None:
+    strange = needed(model(group(None, moe(quantization="mxfp4", activation="relu"))))
+    assert "no number for the activation 'relu'" in reasons(strange)["moe"]
+    undecided = needed(model(group(None, moe(quantization="mxfp4", routing=None))))
+    assert "moe" in reasons(undecided)
+    for found in (strange, undecided):
+        assert not names(found, "moe")
+
+
 @pytest.mark.parametrize(
     ("stored", "activation", "member"),
     [

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from discover_models.domain.architecture import LayerGroup
+from discover_models.domain.architecture import LayerGroup, Norm
 from layers import dense, field, gqa, group, layer, model, moe, names, needed, reasons
 
 
@@ -113,3 +113,24 @@ def test_hyper_connections_mix_streams_around_every_layer() -> None:
 def test_a_bank_of_residuals() -> None:
     found = needed(model(group(gqa(), dense()), residual_bank=field("bank", 8)))
     assert names(found, "attn_residual") == {"attn_res_h2048_nb8"}
+
+
+def test_norms_that_a_source_lists_are_those_and_no_others() -> None:
+    size = field("hidden_size", 2048)
+    listed = (
+        Norm(name="input", kind="layernorm", size=size),
+        Norm(name="middle", kind="rmsnorm", size=field("middle", 96), layers=(1,)),
+        Norm(name="of the mixer", kind="gated_rmsnorm", size=field("value", 64)),
+    )
+    one = LayerGroup(layers=(0, 1), mixer=gqa(), ffn=dense(), norms=listed)
+    last = Norm(name="final", kind="layernorm", size=field("last", 512))
+    assert norms(one, final_norm=last) == {
+        "layernorm_h2048": 2,
+        "rmsnorm_h96": 1,
+        "layernorm_h512": None,
+    }
+
+
+def test_a_first_layer_of_one_part_has_nothing_to_add() -> None:
+    found = norms(group(gqa(), None, (0,)), group(None, dense(), (1,)))
+    assert found == {"rmsnorm_h2048": 1, "fused_add_rmsnorm_h2048": 1}

@@ -2,94 +2,22 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import os
 import subprocess
 import sys
-from contextlib import closing
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
-from action.fake_runner import FakeRunner
-from discover_models import demo
-from discover_models.action import run_action
+from action_host import SLUGS, Host, host_in
 from emulator.server import FOREVER, Emulator, Fault
-from hosts import BOT, REPOSITORY, FakeTime, connect
-
-CONFIG = "".join(
-    ["models:\n", *(f"  {repo.split('/')[1].lower()}: {repo}\n" for repo in demo.MODELS)]
-)
-SLUGS = [repo.split("/")[1].lower() for repo in demo.MODELS]
-
-
-@dataclass
-class Host:
-    emulator: Emulator
-    runner: FakeRunner
-    server: Path
-    time: FakeTime = field(default_factory=lambda: FakeTime(now=1_790_000_000.0))
-    log: list[str] = field(default_factory=list[str])
-    config: Fault | None = None
-    faults: tuple[Fault, ...] = ()
-
-    def configure(self, text: str) -> None:
-        """Put the configuration on the default branch, where no account here may write."""
-        content = base64.encodebytes(text.encode()).decode()
-        answer = json.dumps({"type": "file", "encoding": "base64", "content": content})
-        path = "/contents/.github/discover-models.yml$"
-        self.config = Fault(method="GET", path=path, status=200, body=answer, times=FOREVER)
-
-    def run(self, event: str = "schedule", **inputs: str) -> int:
-        self.log.clear()
-        self.emulator.faults([*([self.config] if self.config else []), *self.faults])
-        (self.runner.folder / "files" / "output").unlink(missing_ok=True)
-        given = {
-            "offline": "true",
-            "configs": str(demo.CONFIGS),
-            "github-token": Emulator.token(BOT),
-            **{name.replace("_", "-"): value for name, value in inputs.items()},
-        }
-        environment = self.runner.environment(
-            event,
-            given,
-            GITHUB_REPOSITORY=REPOSITORY,
-            GITHUB_API_URL=self.emulator.url,
-            GITHUB_SERVER_URL=self.server.as_uri(),
-        )
-        return run_action(environment, self.log.append, self.time.timing())
-
-    def titles(self) -> list[str]:
-        with closing(connect(self.emulator, self.time)) as github:
-            return sorted(issue.title for issue in github.issues())
-
-    def stored(self) -> list[str]:
-        folder = self.server / f"{REPOSITORY}.git"
-        done = subprocess.run(
-            ["git", "-C", str(folder), "ls-tree", "-r", "--name-only", "kernel-inventory"],
-            capture_output=True,
-            text=True,
-            timeout=30,
-            check=False,
-        )
-        return done.stdout.split()
+from hosts import BOT, REPOSITORY
 
 
 @pytest.fixture
 def host(emulator: Emulator, tmp_path: Path) -> Host:
-    server = tmp_path / "server"
-    folder = server / f"{REPOSITORY}.git"
-    subprocess.run(["git", "init", "-q", "--bare", str(folder)], check=True, timeout=30)
-    (tmp_path / "run").mkdir()
-    runner = FakeRunner(tmp_path / "run")
-    workspace = runner.workspace / "tmp"
-    workspace.mkdir()
-    demo.prepare(workspace)
-    found = Host(emulator, runner, server)
-    found.configure(CONFIG)
-    return found
+    return host_in(tmp_path, emulator)
 
 
 def test_a_first_run_publishes_and_a_second_writes_nothing(host: Host) -> None:

@@ -12,7 +12,7 @@ import pytest
 from discover_models.publish import markers
 from discover_models.publish.issues import FoundIssue
 from discover_models.publish.markers import Facts, Marker
-from discover_models.publish.plan import Change, Key, Policy, Snapshot, Wanted, plan
+from discover_models.publish.plan import Change, Key, Policy, Snapshot, Wanted, decide, plan
 
 NOW = datetime(2026, 11, 23, 6, tzinfo=UTC)
 BOT = "github-actions[bot]"
@@ -232,13 +232,13 @@ def test_kinds_with_the_same_key_are_different_issues():
 
 def test_new_issues_come_day_0_first_then_newest_then_by_key():
     items = [
-        wanted("old", released=date(2026, 3, 1)),
+        wanted("a-old", released=date(2026, 3, 1)),
         wanted("b-new", released=date(2026, 9, 1)),
         wanted("undated"),
         wanted("a-new", released=date(2026, 9, 1)),
         wanted("day0", day0=True, released=date(2026, 1, 1)),
     ]
-    expected = ["day0", "a-new", "b-new", "old", "undated"]
+    expected = ["day0", "a-new", "b-new", "a-old", "undated"]
     for order in (items, items[::-1]):
         changes = plan(order, Snapshot(()), POLICY, NOW)
         assert [c.key for c in changes] == expected
@@ -264,6 +264,92 @@ def test_issues_of_the_last_day_count_for_the_cap_and_duplicates_do_not():
 def test_an_issue_of_an_uncapped_kind_is_always_opened():
     item = wanted("all", kind="dashboard", capped=False)
     assert only(decided(item, policy=Policy(POLICY.authors, max_new=0))) == ("create", None)
+
+
+OLD, BY_PERSON = {"facts": {"old": 1}}, {"state": "closed", "closed_by": "a-person"}
+BY_US = {"state": "closed", "closed_by": BOT}
+REOPENS = Policy(POLICY.authors, max_new=10, reopen=True)
+SITUATIONS: list[tuple[dict[str, Any], dict[str, Any] | None, Policy, str]] = [
+    ({}, None, POLICY, "create: has no issue yet"),
+    ({"finished": "done"}, None, POLICY, "unchanged: nothing to track, so it gets no issue"),
+    ({}, None, Policy(POLICY.authors, max_new=0),
+     "held back: at most 0 new issues are opened in 24 hours"),
+    ({}, {}, POLICY, "unchanged: says the same already"),
+    (OLD, {}, POLICY, "update: facts changed"),
+    ({}, {"body": body().replace('{"facts"', '{"fact')}, POLICY,
+     "update: its facts can't be read"),
+    ({}, {"body": body(version=0)}, POLICY, "update: an older version of this bot wrote it"),
+    ({"heartbeat": True}, {"body": body(written=NOW - timedelta(days=7))}, POLICY,
+     "update: its heartbeat is older than six days"),
+    ({"finished": "done"}, {}, POLICY, "close: nothing is left to track"),
+    ({}, BY_PERSON, POLICY, "refused: a person closed it"),
+    ({}, BY_PERSON, REOPENS, "update: a person closed it, but the configuration reopens"),
+    ({}, BY_US, POLICY, "update: there is something to track again"),
+    ({"finished": "done"}, BY_US, POLICY,
+     "unchanged: is closed, and nothing is left to track"),
+    ({"finished": "done", **OLD}, BY_US, POLICY, "update: facts changed"),
+    ({}, {"body": body(version=markers.FORMAT + 1)}, POLICY,
+     "refused: left alone: a newer version of this bot wrote it"),
+    ({}, {"body": body() + "\n" + body()}, POLICY,
+     "refused: left alone: its body has 2 opening and 2 closing fences of ours"),
+    ({"elsewhere": True, **OLD}, BY_US, POLICY,
+     "unchanged: is closed there, which is left as it is"),
+    ({"elsewhere": True, **OLD}, BY_PERSON, REOPENS,
+     "unchanged: is closed there, which is left as it is"),
+    ({"elsewhere": True, **OLD}, {}, POLICY, "update: facts changed"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("item", "found", "policy", "line"), SITUATIONS)
+def test_a_plan_says_in_words_what_it_does_and_why(
+    item: dict[str, Any], found: dict[str, Any] | None, policy: Policy, line: str
+):
+    asked = wanted(**item)
+    (change,) = decided(asked, *([] if found is None else [issue(**found)]), policy=policy)
+    assert f"{change.action}: {change.reason}" == line
+    assert change.id == ("tracking", "model")
+    assert change.number == (None if found is None else 1)
+    assert change.wanted is asked
+    assert change.writes == (change.action in ("create", "update", "close"))
+
+
+def test_what_only_the_state_knows_is_said_in_words():
+    key = ("tracking", "model")
+    (gone,) = decided(wanted(), numbers={key: 7})
+    assert gone.reason == "its issue #7 was deleted, moved away or given to something else"
+    (bare,) = decided(wanted(), issue(body="Rewritten."), numbers={key: 1})
+    assert (bare.action, bare.reason) == ("update", "our section was taken out")
+
+
+def test_an_issue_that_was_given_to_another_model_meanwhile_is_left_alone():
+    change = decide(wanted(), issue(body=body("other")), POLICY, NOW)
+    assert (change.action, change.reason) == (
+        "refused",
+        "left alone: its marker names another issue",
+    )
+
+
+def test_duplicates_say_of_which_and_are_of_the_same_kind():
+    found = [issue(n, body=body("all", kind="dashboard")) for n in (4, 6)]
+    _, change = decided(wanted("all", kind="dashboard"), *found)
+    assert (change.id, change.reason) == (("dashboard", "all"), "duplicate of #4")
+
+
+def test_issues_of_a_kind_without_a_limit_do_not_count_for_the_limit_of_another():
+    recent = [
+        issue(n, body=body(f"b{n}", kind="dashboard"), created_at=NOW - timedelta(hours=1))
+        for n in (1, 2, 3)
+    ]
+    items = [wanted(), *(wanted(f"b{n}", kind="dashboard", capped=False) for n in (1, 2, 3))]
+    changes = plan(items, Snapshot(tuple(recent)), Policy(POLICY.authors, max_new=1), NOW)
+    assert [c.action for c in changes if c.kind == "tracking"] == ["create"]
+
+
+def test_after_a_day_an_issue_counts_no_longer():
+    found = issue(1, body=body("a"), created_at=NOW - timedelta(hours=24))
+    items = [wanted("a"), wanted("x")]
+    changes = plan(items, Snapshot((found,)), Policy(POLICY.authors, max_new=1), NOW)
+    assert [c.action for c in changes if c.key == "x"] == ["create"]
 
 
 def test_every_row_of_the_table_has_its_test():

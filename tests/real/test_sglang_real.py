@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from discover_models.domain.depth import Question
+from discover_models.domain.evidence import Evidence
 from discover_models.errors import SourceError
 from discover_models.sources.sglang import SglangIndex
 
@@ -131,6 +133,65 @@ class Releases:
     def _git(self, *arguments: str) -> bytes:
         command = ["git", "-C", str(self._repository), *arguments]
         return subprocess.run(command, check=True, capture_output=True).stdout
+
+
+# Ways, read by hand in 0.5.23: how, option, GPUs, and the line that decides.
+_BASE = "arg_groups/model_override_base.py"
+_QWEN = "arg_groups/model_overrides/qwen3_5.py"
+_TRTLLM = "layers/moe/moe_runner/flashinfer_trtllm.py"
+DECODE = "decode.BatchDecodeWithPagedKVCacheWrapper"
+DEPTHS = {
+    "Qwen3.5: on SM100 for the model, elsewhere for all": (
+        Question(
+            apis=((f"flashinfer.{DECODE}",),),
+            latent=False,
+            model="Qwen3_5MoeForConditionalGeneration",
+        ),
+        {("default", "--attention-backend flashinfer", (), f"{_BASE}:333")},
+        {
+            ("triton", ("SM100",), f"{_QWEN}:47"),
+            ("triton", ("SM100",), f"{_BASE}:334"),  # where there is no FlashInfer
+            ("trtllm_mha", ("SM100",), f"{_QWEN}:47"),
+            ("fa3", ("SM90",), f"{_BASE}:311"),
+        },
+    ),
+    "DeepSeek-V3.2: what is set for HYV4 in the same function is not for it": (
+        Question(
+            apis=(("flashinfer.fused_moe.trtllm_fp4_block_scale_routed_moe",),),
+            model="DeepseekV32ForCausalLM",
+        ),
+        {
+            ("flag", "--moe-runner-backend flashinfer_trtllm", (), f"{_TRTLLM}:1820"),
+            ("flag", "--moe-runner-backend flashinfer_trtllm_routed", (), f"{_TRTLLM}:1844"),
+        },
+        set[tuple[str, tuple[str, ...], str]](),
+    ),
+}
+
+
+@pytest.mark.parametrize(("question", "ways", "served"), DEPTHS.values(), ids=list(DEPTHS))
+def test_ways_that_were_read_by_hand(
+    release: Releases,
+    question: Question,
+    ways: set[tuple[str, str, tuple[str, ...], str]],
+    served: set[tuple[str, tuple[str, ...], str]],
+) -> None:
+    found = release.index("0.5.23").depth(question)
+    lines = {(r.how, r.flag, r.gpus, _short(e)) for r in found.reach for e in r.evidence}
+    assert ways <= lines
+    assert not any("marlin" in r.flag or "humming" in r.flag for r in found.reach)
+    assert {(p.name, p.gpus, _short(e)) for p in found.served_by for e in p.evidence} == served
+
+
+def _short(evidence: Evidence) -> str:
+    return f"{evidence.path.removeprefix('python/sglang/srt/')}:{evidence.line}"
+
+
+def test_a_method_for_xpu_does_not_leave_hash_routing_undecided(release: Releases) -> None:
+    index = release.index("0.5.23")  # layers/moe/hash_topk.py:202 is in _forward_xpu
+    assert not index.calls("flashinfer.fused_moe.hash_topk").used
+    found = index.depth(Question(apis=(("flashinfer.fused_moe.hash_topk",),)))
+    assert "sglang.kernels.ops.moe.dsv4.hash_topk" in {p.function for p in found.served_by}
 
 
 @pytest.mark.parametrize(("api", "lines"), USED.items(), ids=list(USED))

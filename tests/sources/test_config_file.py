@@ -62,9 +62,21 @@ def test_a_local_file_that_can_t_be_read(tmp_path: Path) -> None:
         b'{"a":' * 100_000,
         b'{"a":' + b"[" * 500 + b"]" * 500 + b"}",
         b'{"a": ' + b"1" * 10_000 + b"}",
+        b'{"a": ' + b"1" * 101 + b"}",
         b" " * (LARGEST_FILE + 1),
     ],
-    ids=["empty", "truncated", "latin1", "text", "null", "deep", "deep-list", "number", "huge"],
+    ids=[
+        "empty",
+        "truncated",
+        "latin1",
+        "text",
+        "null",
+        "deep",
+        "deep-list",
+        "number",
+        "long",
+        "huge",
+    ],
 )
 def test_malformed(content: bytes) -> None:
     with pytest.raises(ConfigError, match=r"config\.json") as caught:

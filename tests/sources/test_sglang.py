@@ -417,6 +417,24 @@ def test_files_that_import_each_other(checkout: Path) -> None:
     assert not calls(checkout, "flashinfer.norm.f").used
 
 
+def test_a_method_for_other_hardware_is_no_use(checkout: Path) -> None:
+    srt(
+        checkout,
+        """
+        class Norm:
+            def forward_xpu(self, x):
+                from sgl_kernel import rmsnorm
+                return rmsnorm(x)
+
+            def forward(self, x):
+                return x
+        """,
+    )
+
+    kernel(checkout, __init__="")
+    assert calls(checkout).used is False
+
+
 # Through the kernel package ---------------------------------------------------------------------
 
 FORWARD = """

@@ -113,12 +113,75 @@ def test_what_is_set_for_the_model_replaces_the_rule_for_all(ask: Ask) -> None:
     assert [w.how for w in ask(ASKED, files).reach] == ["some_gpus"]
 
 
+SOME_GPUS = """\
+@register_for("SampleForCausalLM", "OtherForCausalLM")
+def _sample(server_args):
+    if not get_platform().is_sm100 or server_args.attention_backend is not None:
+        return {}
+    chosen = "slow"
+    if server_args.wide:
+        chosen = "narrow"
+    return {"attention_backend": chosen}
+"""
+
+
+def test_what_is_set_for_the_model_on_some_gpus_leaves_the_others_alone(ask: Ask) -> None:
+    files = {**FILES, f"{SRT}/arg_groups/model_overrides/sample.py": SOME_GPUS}
+    found = ask(replace(ASKED, model="SampleForCausalLM"), files)
+
+    assert [(w.how, w.gpus) for w in found.reach] == [("flag", ())]
+    served = {(p.name, p.gpus) for p in found.served_by}
+    assert served == {("slow", ("SM100",)), ("narrow", ("SM100",)), ("other", ("SM90",))}
+
+
+def test_a_test_of_the_class_narrows_what_a_function_is_registered_for(ask: Ask) -> None:
+    text = OVERRIDE.replace('"SampleForCausalLM"', '"SampleForCausalLM", "OtherForCausalLM"')
+    text = text.replace(
+        "    overrides[", "    if arch in ('OtherForCausalLM',):\n        overrides["
+    )
+    files = {**FILES, f"{SRT}/arg_groups/model_overrides/sample.py": text}
+
+    assert [w.how for w in ask(replace(ASKED, model="OtherForCausalLM"), files).reach] == ["flag"]
+    mine = ask(replace(ASKED, model="SampleForCausalLM"), files)
+    assert [w.how for w in mine.reach] == ["some_gpus"]
+
+
+def test_a_file_of_another_models_layers_is_no_way_for_this_one(ask: Ask) -> None:
+    files = {
+        **FILES,
+        f"{SRT}/models/novel_next.py": MODEL.replace("Sample", "NovelNext"),
+        f"{SRT}/layers/novel_next/experts.py": BACKEND.replace("Wrapper", "Other"),
+    }
+    asked = Question(apis=(("flashinfer.Other",),), model="SampleForCausalLM")
+
+    assert ask(asked, files).reach == ()
+    assert [w.how for w in ask(replace(asked, model="NovelNextForCausalLM"), files).reach] == [
+        "direct"
+    ]
+
+
 def test_the_call_site_is_in_the_models_own_file(ask: Ask) -> None:
     mine = replace(ASKED, model="SampleForCausalLM")
     (site,) = ask(mine, FILES).call_site
     assert (site.path, site.line) == (f"{SRT}/models/sample.py", 3)
     other = replace(ASKED, model="OtherForCausalLM")
     assert ask(other, FILES).call_site == ()
+
+
+AFTER = """\
+def start(fast_experts):
+    if fast_experts and get_state_backend().is_slow():
+        return None
+    if fast_experts and get_state_backend().is_fast():
+        from sglang.srt.layers.fast import Kernel
+        return Kernel()
+"""
+
+
+def test_what_an_earlier_way_out_asked_for_leads_nowhere(ask: Ask) -> None:
+    files = {f"{SRT}/layers/start.py": AFTER, f"{SRT}/layers/fast.py": KERNEL}
+    found = ask(Question(apis=ASKED.apis), {f"{SRT}/server_args.py": OPTIONS, **files})
+    assert [w.flag for w in found.reach] == ["--state-backend fast"]
 
 
 TABLE = """\

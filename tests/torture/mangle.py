@@ -14,7 +14,8 @@ TRICKS: tuple[bytes, ...] = (
     b"```", b"|", b"`", b"@octo", b"#1", b"::error::x", b"../../x", b"--upload-pack=x",
     b"{{ 7*7 }}",
     b"%s", b"${{ x }}", b"*a", b"&a", b"<<: *a", b"!!python/object/apply:os.system [x]", b"null",
-    b"1e999", b"-1", b"0", b"999999999999999999999999", b"NaN", b"[", b"{", b"\"", b"'", b"(" * 200,
+    b"1e999", b"9" * 4200, b"-1", b"0", b"999999999999999999999999", b"NaN", b"[", b"{", b"\"",
+    b"'", b"(" * 200,
     b"\\", b"\\ud800", b"---", b"__import__", b"lambda: 0", b"*" * 50, b"x" * 5000, b"\x1b[31m",
     "\u202e\u2066".encode(), "\u2028".encode(), "\U0001f600".encode(),
 )  # fmt: skip
@@ -50,10 +51,10 @@ def mangled_json(draw: st.DrawFn, seeds: tuple[bytes, ...]) -> bytes:
     """One of the seeds, which are JSON, with up to four values replaced, removed or moved."""
     value = json.loads(draw(st.sampled_from(seeds)))
     for _ in range(draw(st.integers(1, 4))):
-        places = list(_places(value))
-        if not places:
+        members = list(places(value))
+        if not members:
             break
-        holder, key = draw(st.sampled_from(places))
+        holder, key = draw(st.sampled_from(members))
         if draw(st.booleans()):
             holder[key] = copy.deepcopy(draw(ODD_VALUES))
         else:
@@ -61,7 +62,7 @@ def mangled_json(draw: st.DrawFn, seeds: tuple[bytes, ...]) -> bytes:
     return json.dumps(value).encode()
 
 
-def _places(value: Any) -> list[tuple[Any, Any]]:
+def places(value: Any) -> list[tuple[Any, Any]]:
     """Every member of every container, as the container and the key."""
     found: list[tuple[Any, Any]] = []
     pairs: list[tuple[Any, Any]] = []
@@ -71,8 +72,19 @@ def _places(value: Any) -> list[tuple[Any, Any]]:
         pairs = list(enumerate(value))
     for key, inner in pairs:
         found.append((value, key))
-        found += _places(inner)
+        found += places(inner)
     return found
+
+
+def _moe(field: bytes) -> bytes:
+    """The configuration of a small mixture of experts with one more field."""
+    return (
+        b'{"architectures": ["DeepseekV3ForCausalLM"], "model_type": "deepseek_v3",'
+        b' "vocab_size": 64, "hidden_size": 64, "num_hidden_layers": 2, "intermediate_size": 64,'
+        b' "num_attention_heads": 4, "n_routed_experts": 4, "num_experts_per_tok": 2, '
+        + field
+        + b"}"
+    )
 
 
 Bomb = Callable[[], bytes]
@@ -103,6 +115,13 @@ BOMBS: dict[str, Bomb] = {
     "lone surrogates": lambda: b'{"model_type": "\\ud800", "architectures": ["\\udfff"]}',
     "UTF-16": lambda: '{"model_type": "llama"}'.encode("utf-16"),
     "a number of a million digits": lambda: b'{"hidden_size": ' + b"9" * 1_000_000 + b"}",
+    "numbers whose product Python does not write": lambda: (
+        b'{"architectures": ["LlamaForCausalLM"], "model_type": "llama", "hidden_size": 64,'
+        b' "num_hidden_layers": 2, "intermediate_size": 64, "vocab_size": 64,'
+        b' "num_attention_heads": %d, "head_dim": %d}' % (10**4000, 10**4000)
+    ),
+    "a billion dense layers": lambda: _moe(b'"first_k_dense_replace": 1000000000'),
+    "experts up to layer a billion": lambda: _moe(b'"moe_layer_end_index": 1000000000'),
     "fences and backticks": lambda: b"<!--" * 50_000 + b"`" * 50_000 + b"-->" * 50_000,
     "brackets and links": lambda: (
         b"[" * 20_000 + b"](" * 20_000 + b"https://huggingface.co/" * 5_000

@@ -41,9 +41,6 @@ class Dim(Frozen):
     def __add__(self, other: Dim | int) -> Dim:
         return _combine(self, other, "+", lambda a, b: a + b)
 
-    def __radd__(self, other: int) -> Dim:
-        return _combine(_literal(other), self, "+", lambda a, b: a + b)
-
     def __sub__(self, other: Dim | int) -> Dim:
         return _combine(self, other, "-", lambda a, b: a - b)
 

@@ -184,5 +184,5 @@ def _log_size(name: ModelName) -> float:
     total = next((m for m in sizes if m[2] != "a"), None)
     if total is None:
         return 0.0
-    billions = float(total[3]) * int(total[1] or 1) * _SCALE[total[4]]
+    billions = float(total[3]) * float(total[1] or 1) * _SCALE[total[4]]
     return math.log(billions) if billions > 0 else 0.0

@@ -62,6 +62,10 @@ from discover_models.render.united import united
 
 DASHBOARD: Key = ("dashboard", "all")
 TRACKING = "tracking"
+WITH_NEWS = ("sglang", "sgl-cookbook")
+"""Sources whose history tells of new models."""
+JUDGED = ("flashinfer", "sglang")
+"""Sources that verdicts are on."""
 DASHBOARD_TITLE = "Kernel inventory dashboard"
 
 
@@ -107,6 +111,8 @@ class Extras:
     """What the look for new models found; None when this run did not look."""
     downloads: Downloads = field(default_factory=Downloads)
     """How often models are downloaded, as far as this run asked."""
+    unread: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Why a source can't be taken for what it is today, whether or not a model rests on it."""
 
 
 @dataclass(frozen=True)
@@ -136,6 +142,14 @@ class PublishReport:
     def lines(self) -> tuple[str, ...]:
         """The plan as it was carried out, for a log."""
         return tuple(_line(outcome) for outcome in self.outcomes)
+
+
+def unread_verdicts(inventory: Inventory, unread: Mapping[str, str]) -> dict[str, str]:
+    """Why what a manifest says stays as it was, by source.
+
+    A verdict on FlashInfer or SGLang as they were some time ago is no news either.
+    """
+    return {n: why for n, why in unread.items() if n in JUDGED} | inventory.source_errors
 
 
 def publish(
@@ -185,7 +199,7 @@ class _Run:
         outcomes += self._keep_dashboard(self._wanted_dashboard(dashboard), numbers)
         numbers |= numbers_of(outcomes)
         outcomes = asked.outcomes + outcomes
-        complete = not any(o.error for o in outcomes)
+        complete = self._looked_everywhere() and not any(o.error for o in outcomes)
         after = state.model_copy(
             update={
                 "repository": self.settings.repository,
@@ -210,7 +224,7 @@ class _Run:
         unsettled = {*seen.unresolved, *seen.deferred, *seen.skipped}
         looked = Looked(
             inventories={i.hf_repo_id.casefold(): i for i in inventories},
-            failed={name: why for i in inventories for name, why in i.source_errors.items()},
+            failed=self._unread(inventories),
             unsettled=frozenset(name.casefold() for name in unsettled),
         )
         home = Home(
@@ -256,7 +270,8 @@ class _Run:
         if old is None:
             return new
         refresh = self.settings.refresh or old.hf_repo_id.casefold() != new.hf_repo_id.casefold()
-        return merge(old, new, refresh=refresh, failed=inventory.source_errors)
+        failed = unread_verdicts(inventory, self.extras.unread)
+        return merge(old, new, refresh=refresh, failed=failed)
 
     def _numbers(self, state: PublishState) -> dict[Key, int]:
         if state.repository.casefold() != self.settings.repository.casefold():
@@ -323,6 +338,22 @@ class _Run:
         kept = tuple(replace(o, number=counted.get(o.change.id, o.number)) for o in outcomes)
         return kept + apply(extra, self.backend, self._policy, self.now)
 
+    def _unread(self, inventories: Sequence[Inventory]) -> dict[str, str]:
+        """Why sources could not be read, or not as they are today."""
+        failed = {name: why for i in inventories for name, why in i.source_errors.items()}
+        return {**self.extras.unread, **failed}
+
+    def _looked_everywhere(self) -> bool:
+        """Whether this run looked for new models wherever there can be any, and up to today.
+
+        The next run looks back to the last one that did, so that a source that fails for long
+        costs no model.
+        """
+        found = self.extras.discovery
+        return found is not None and all(
+            name in found.compared and name not in self.extras.unread for name in WITH_NEWS
+        )
+
     @property
     def _ignored(self) -> dict[str, str]:
         return {name.casefold(): why for name, why in self.extras.ignored.items()}
@@ -340,7 +371,7 @@ class _Run:
         manifest = united(members)
         names = {m.hf_repo_id: m.hf_repo_id.casefold() for m in members}
         deferred = {name: reasons[key] for name, key in names.items() if key in reasons}
-        sure = not deferred and unread.isdisjoint(names.values())
+        sure = not (deferred or self.extras.unread) and unread.isdisjoint(names.values())
         priorities = {k.casefold(): v for k, v in self.extras.priorities.items()}
         mine = [priorities[key] for key in names.values() if key in priorities]
         return Wanted(
@@ -388,14 +419,13 @@ class _Run:
         asked: Asked,
     ) -> Dashboard:
         decided = {o.change.key: o for o in outcomes if o.change.duplicate_of is None}
-        failed = {name: why for i in inventories for name, why in i.source_errors.items()}
         named = {group.key: group for group in groups}
         seen = state.sightings
         shown = [member for group in groups for member in group.members]
         return Dashboard(
             models=tuple(_row(group, decided[group.key]) for group in groups),
             totals=bodies.totals(united(group.members) for group in groups),
-            not_refreshed=failed,
+            not_refreshed=self._unread(inventories),
             news=latest({m.model_slug: state.news.get(m.model_slug) for m in shown}),
             demand=rank(catalogue(shown), self.extras.downloads),
             not_looked=seen.errors,

@@ -385,11 +385,12 @@ def _sparse_layers(fields: Fields, count: int) -> set[int]:
         return {n for n in listed if isinstance(n, int)}
     numbers = fields.text("moe_layers_enum")  # Step 3 has them in one string: 4,5,6
     if numbers:
-        return {int(n) for n in numbers.split(",") if n.strip().isdecimal()}
+        listed = {number.strip() for number in numbers.split(",")}
+        return {n for n in range(count) if str(n) in listed}
     layers = set(range(count))
     first = fields.maybe_dim("first_k_dense_replace", "num_dense_layers", "n_dense_layers")
     if first is not None and first.value:
-        layers -= set(range(first.value))
+        layers = {n for n in layers if n >= first.value}
     layers &= _by_frequency(fields, count) & _by_range(fields, count)
     dense = fields.items(_DENSE) or []
     return layers - {n for n in dense if isinstance(n, int)}
@@ -414,7 +415,8 @@ def _by_range(fields: Fields, count: int) -> set[int]:
     first = start.value or 0 if start is not None else 0
     last = end.value if end is not None and end.value != -1 else None
     step = every.value or 1 if every is not None else 1
-    layers = set(range(first, count if last is None else last + 1, step))
+    wanted = range(first, count if last is None else last + 1, step)
+    layers = {n for n in range(count) if n in wanted}
     period, offset = (fields.maybe_dim(f"expert_layer_{name}") for name in ("period", "offset"))
     if period is None or offset is None or not period.value or offset.value is None:
         return layers

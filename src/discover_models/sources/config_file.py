@@ -15,6 +15,9 @@ from discover_models.sources.config_defaults import ConfigDefaults, Json
 LARGEST_FILE = 16 * 1024 * 1024
 """In bytes. The largest real one (a list of every quantised layer) has 3 MB."""
 
+LONGEST_NUMBER = 100
+"""Digits; some tokenizers write 10**30 for "no limit"."""
+
 DEEPEST = 100
 """Levels of nesting; real files have about 6."""
 
@@ -88,7 +91,7 @@ def parse_json(content: bytes, name: str) -> dict[str, Json]:
     if len(content) > LARGEST_FILE:
         raise _malformed(name, f"it is larger than {LARGEST_FILE // 2**20} MB")
     try:
-        value: Json = json.loads(content.decode("utf-8-sig"))
+        value: Json = json.loads(content.decode("utf-8-sig"), parse_int=_whole_number)
     except UnicodeDecodeError as error:
         raise _malformed(name, f"it is not UTF-8 (byte {error.start})") from error
     except RecursionError as error:
@@ -101,6 +104,13 @@ def parse_json(content: bytes, name: str) -> dict[str, Json]:
     if openings > DEEPEST and _is_deeper(value, DEEPEST):
         raise _malformed(name, "it is nested too deeply")
     return cast("dict[str, Json]", value)
+
+
+def _whole_number(digits: str) -> int:
+    """Python refuses to write a product of such numbers as text, long after they were read."""
+    if len(digits) > LONGEST_NUMBER:
+        raise ValueError(f"a number has {len(digits)} digits")
+    return int(digits)
 
 
 def check_language_model(config: Mapping[str, Json], defaults: ConfigDefaults) -> None:

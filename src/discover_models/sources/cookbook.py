@@ -18,6 +18,7 @@ from discover_models.sources.files import read_text, walk
 
 MAX_BYTES = 1_000_000
 """The largest real file has 43 kB."""
+WHOLE = "sgl-cookbook"
 _FOLDER = "data/models/generated"
 
 Relation = Literal["exact", "variant", "relative", "none"]
@@ -62,11 +63,24 @@ class Cookbook(Frozen):
 
     models: tuple[CookbookModel, ...] = ()
     errors: dict[str, str] = Field(default_factory=dict)
-    """Files that could not be read, with the reason."""
+    """Files that could not be read, with the reason; under `WHOLE` why nothing could be."""
+
+    @classmethod
+    def nothing(cls, reason: str) -> Cookbook:
+        """A cookbook that could not be read."""
+        return cls(errors={WHOLE: reason})
+
+    @property
+    def unread(self) -> str:
+        """Why nothing of it could be read; empty when something could."""
+        return self.errors.get(WHOLE, "")
 
 
 def read_cookbook(root: Path, cache: DiskCache | None = None) -> Cookbook:
-    """Read the generated files of every version folder; a bad file stands in `errors`."""
+    """Read the generated files of every version folder; a bad file stands in `errors`.
+
+    Without any file it is no cookbook, which is another thing than one that lists no such model.
+    """
     if cache is None:
         return _read(root)
     key = Contents(root).key(files_below(root / _FOLDER, root, ".yaml"))
@@ -83,6 +97,8 @@ def _read(root: Path) -> Cookbook:
             models.extend(parse_cookbook(read_text(root, file, limit=MAX_BYTES), file))
         except SourceError as error:
             errors[file] = str(error)
+    if not models and not errors:
+        return Cookbook.nothing(f"there is nothing below {_FOLDER}")
     return Cookbook(models=tuple(models), errors=errors)
 
 

@@ -190,6 +190,7 @@ class FlashInferIndex:
         same = bool(pinned) and version == pinned
         return Release(
             checkout=version,
+            since=self._releases.since(api),
             unreleased=self._releases.unreleased(api),
             pinned=pinned,
             in_pinned=True if same else self._releases.defines(pinned, api) if pinned else None,

@@ -27,9 +27,27 @@ class Releases:
         self._git = Git(checkout, network=False)
 
     def defines(self, version: str, api: str) -> bool | None:
-        """Whether that release defines the last part of the API's name; None where that is open."""
-        ref = self._tags.get(version) or self._stated.get(version)
+        """Whether that release defines the last part of the API's name; None where that is open.
+
+        A post-release changes how a version is packaged and nothing in it, so it stands for one
+        that the clone does not have.
+        """
+        posts = sorted((v for v in self._refs if v.startswith(f"{version}.post")), key=_order)
+        ref = next((self._refs[v] for v in (version, *posts) if v in self._refs), None)
         return self._defines(ref, api) if ref else None
+
+    def since(self, api: str) -> str:
+        """The first release that has the API; empty where the oldest that is known has it too, or
+        the newest does not."""
+        versions = sorted(self._refs, key=_order)
+        without, having = -1, len(versions)
+        while having - without > 1:
+            middle = (without + having) // 2
+            found = self._defines(self._refs[versions[middle]], api)
+            if found is None:
+                return ""
+            without, having = (without, middle) if found else (middle, having)
+        return versions[having] if 0 < having < len(versions) else ""
 
     def unreleased(self, api: str) -> bool | None:
         """Whether the newest release that the clone knows lacks the API."""
@@ -54,6 +72,11 @@ class Releases:
             return {}
         found = ((name, _RELEASE.fullmatch(name)) for name in names)
         return {match[1]: name for name, match in found if match}
+
+    @cached_property
+    def _refs(self) -> dict[str, str]:
+        """Something of git's by version."""
+        return {**self._stated, **self._tags}
 
     @cached_property
     def _stated(self) -> dict[str, str]:

@@ -90,8 +90,10 @@ class HubClient:
         check_repo_id(repo_id)
         info = self._call(
             repo_id,
-            lambda: self._api.model_info(
-                repo_id, revision=revision, files_metadata=True, timeout=TIMEOUT
+            lambda: _understood(
+                lambda: self._api.model_info(
+                    repo_id, revision=revision, files_metadata=True, timeout=TIMEOUT
+                )
             ),
         )
         commit = info.sha or ""
@@ -143,8 +145,10 @@ class HubClient:
         check_repo_id(repo_id)
         found = self._call(
             f"{repo_id} at {revision}",
-            lambda: self._api.get_paths_info(
-                repo_id, paths, repo_type="dataset", revision=revision
+            lambda: _understood(
+                lambda: self._api.get_paths_info(
+                    repo_id, paths, repo_type="dataset", revision=revision
+                )
             ),
         )
         return {item.path: item.size for item in found if isinstance(item, RepoFile)}
@@ -165,7 +169,9 @@ class HubClient:
             check_repo_id(repo_id)
             info = self._call(
                 repo_id,
-                lambda: self._api.model_info(repo_id, expand=["downloads"], timeout=TIMEOUT),
+                lambda: _understood(
+                    lambda: self._api.model_info(repo_id, expand=["downloads"], timeout=TIMEOUT)
+                ),
             )
         except UsageError as error:
             return ConfigError(str(error), reason="malformed")
@@ -195,10 +201,17 @@ class HubClient:
         url = hf_hub_url(repo_id, name, revision=commit, endpoint=self._api.endpoint)
         cached = self._cache_dir / repo_id / commit / name
         if not cached.exists():
-            content = self._call(repo_id, lambda: self._get(url))
+            content = self._call(repo_id, lambda: self._whole(url, sizes[name]))
             parse_json(content, url)
             self._call(repo_id, lambda: _write_whole(cached, content))
         return read_json(cached)
+
+    def _whole(self, url: str, size: int | None) -> bytes:
+        """The file of that size; what something on the way answers in its place is no file."""
+        content = self._get(url)
+        if size is not None and len(content) != size:
+            raise ConnectionError(f"{url} gave {len(content)} bytes, not {size}")
+        return content
 
     def _get(self, url: str) -> bytes:
         """At most one byte more than the largest file that is accepted.
@@ -245,6 +258,14 @@ class HubClient:
     def _postpone(self, wait: float) -> None:
         with self._lock:
             self._not_before = max(self._not_before, self._clock() + wait)
+
+
+def _understood(call: Callable[[], T]) -> T:
+    """The call's result; an answer that the client can't read is one that was lost on the way."""
+    try:
+        return call()
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise ConnectionError("its answer can't be read") from error
 
 
 def _write_whole(file: Path, content: bytes) -> None:

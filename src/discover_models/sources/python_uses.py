@@ -34,6 +34,10 @@ _LONGEST = 200
 """Characters of a condition that are kept."""
 
 
+_ELSEWHERE = re.compile(r"_?forward_(hip|xpu|npu|cpu|hpu|musa|mps|mlx)$")
+"""SGLang's layers have one method for each platform; these never run FlashInfer's kernels."""
+
+
 @dataclass(frozen=True, slots=True)
 class Use:
     """One place where an imported name is used."""
@@ -186,7 +190,8 @@ class _Uses:
             self._expression(decorator, "decorator", scope)
         for default in [*node.args.defaults, *node.args.kw_defaults]:
             self._expression(default, "stored", scope)
-        self._block(node.body, self.names.scopes[node])
+        if not _ELSEWHERE.match(node.name):
+            self._block(node.body, self.names.scopes[node])
 
     def _class(self, node: ast.ClassDef, scope: Scope) -> None:
         for decorator in node.decorator_list:

@@ -46,6 +46,7 @@ class Depths:
 
     def of(self, question: Question, uses: Sequence[Used], kernel_uses: Sequence[Place]) -> Depth:
         """`uses` of the question's APIs, and of the kernel package's functions of their names."""
+        uses = [use for use in uses if not self._ways.for_another(use.path, question.model)]
         reach = _together(r for use in uses for r in self._reaches(question, use))
         return Depth(
             reach=reach,
@@ -93,7 +94,10 @@ class Depths:
             yield Reach(how=how, api=use.api, flag=way.flag, evidence=evidence)
 
     def _settings(self, question: Question, option: str) -> list[Setting]:
-        """What chooses an option: for the model where anything does, else for all."""
+        """What chooses an option: for the model where anything does, else for all.
+
+        What is chosen for the model on some GPUs says nothing of the others.
+        """
         fitting = [
             s
             for s in self._ways.settings
@@ -103,7 +107,11 @@ class Depths:
             and s.traits <= question.traits
         ]
         own = [s for s in fitting if question.model in s.models]
-        return own or [s for s in fitting if s.general and not s.models]
+        general = [s for s in fitting if s.general and not s.models]
+        if all(s.gpus for s in own):
+            taken = {gpu for s in own for gpu in s.gpus}
+            return own + [s for s in general if not taken & set(s.gpus)]
+        return own
 
     def _declared(self, option: str) -> str:
         """The value that an option has by itself, or that the option for all modes has."""

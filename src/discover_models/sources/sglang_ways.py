@@ -10,7 +10,7 @@ from __future__ import annotations
 import ast
 import re
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -28,6 +28,7 @@ _ELSEWHERE = re.compile(r"hip|npu|xpu|cpu\b|mps|amx|musa|hpu|mlx|out_of_tree|is_
 """Conditions of hardware that FlashInfer is not for."""
 _OTHER_VALUES = ("aiter", "wave", "ascend", "torch_native", "flex_attention")
 _MODEL = re.compile(r"'(\w+(?:For\w+|Model|LM))'")
+_REGISTERED = re.compile(r"For[A-Z]\w+$|Model$|LM$")
 TRAITS = ("has_attention_sinks", "has_asymmetric_kv")
 """What SGLang's configuration of a model says of it where a backend depends on it."""
 _ASKED = re.compile(r"(\w+)(?:\(\))?\.is_(\w+)\(\)")
@@ -109,7 +110,7 @@ class Setting:
         return frozenset(t for t in TRAITS if re.search(rf"(?<!not )\b\w+\.{t}\b", said))
 
     def _positive(self) -> Iterator[str]:
-        return (c for c in self.conditions if not c.startswith("not "))
+        return (part for condition in self.conditions for part in asked_for(condition))
 
 
 def flag(option: str, value: str) -> str:
@@ -132,6 +133,32 @@ def gpus_named(condition: str) -> Iterator[str]:
         yield f"SM{number}"
     for major in re.findall(r"major\w* (?:==|>=) (\d+)", condition):
         yield f"SM{major}0"
+
+
+def asked_for(condition: str) -> tuple[str, ...]:
+    """What must hold for a condition; as a whole where nothing in it is negated.
+
+    ``not (a and b)`` asks for nothing, ``not (not a or b)`` asks for ``a``.
+    """
+    if "not " not in condition:
+        return (condition,)
+    try:
+        return tuple(_asked_for(ast.parse(condition, mode="eval").body, wanted=True))
+    except SyntaxError:
+        return ()
+
+
+def _asked_for(node: ast.expr, *, wanted: bool) -> Iterator[str]:
+    match node:
+        case ast.UnaryOp(op=ast.Not(), operand=operand):
+            yield from _asked_for(operand, wanted=not wanted)
+        case ast.BoolOp(op=op, values=values) if isinstance(op, ast.And) is wanted:
+            for value in values:
+                yield from _asked_for(value, wanted=wanted)
+        case _ if wanted:
+            yield ast.unparse(node)
+        case _:
+            return
 
 
 def latent_only(conditions: Iterable[str]) -> bool | None:
@@ -182,14 +209,17 @@ class Ways:
             if not isinstance(function, ast.FunctionDef):
                 continue
             models = tuple(t for d in function.decorator_list for t in _texts(d))
+            held = _held(function) if models else dict[str, list[tuple[str, tuple[str, ...]]]]()
             chooses = re.search(r"default_attn_backend", function.name) is not None
             for statement, conditions in statements(function.body):
-                for option, value, extra, line in _writes(statement, chooses=chooses):
+                for option, value, extra, line in _writes(statement, held, chooses=chooses):
                     if option in self.options:
                         place = self._place(path, line)
                         said = (*conditions, *extra)
-                        asked = [c for c in said if not c.startswith("not ")]
-                        named = (*models, *(m for c in asked for m in _MODEL.findall(c)))
+                        asked = [part for c in said for part in asked_for(c)]
+                        # A test of the class narrows what the function is registered for.
+                        narrowed = tuple(m for c in asked for m in _MODEL.findall(c))
+                        named = narrowed or models
                         general = chooses or any(f"{option} is None" in c for c in asked)
                         yield Setting(option, value, said, named, general, place)
 
@@ -251,9 +281,7 @@ class Ways:
 
     def _asked(self, path: str, conditions: Iterable[str]) -> Iterator[Way]:
         for condition in conditions:
-            for part in re.split(r" and ", condition):
-                if part.startswith(("not ", "(not ")):
-                    continue
+            for part in (p for c in asked_for(condition) for p in re.split(r" and ", c)):
                 pairs = [*_ASKED.findall(part), *_EQUAL.findall(part)]
                 for name, values in _AMONG.findall(part):
                     pairs += [(name, value) for value in re.findall(r"'(\w+)'", values)]
@@ -356,6 +384,24 @@ class Ways:
                 return tuple(self._place(path, line) for line in sorted(lines)[:3])
             queue += self._model_imports(path)
         return ()
+
+    def for_another(self, path: str, model: str) -> bool:
+        """Whether a file is of other models only: their own, or in a folder of their layers."""
+        srt, own = (
+            path.partition("/srt/")[2].removesuffix(".py").split("/"),
+            self._models.get(model),
+        )
+        named = srt[1] if srt[0] == "models" or (srt[0] == "layers" and len(srt) > 2) else ""
+        stems = {_stem(file) for name, file in self._models.items() if _REGISTERED.search(name)}
+        if own is None or not any(_named_after(stem, named) for stem in stems):
+            return False
+        queue, seen = [own], set[str]()
+        while queue:
+            file = queue.pop()
+            if file not in seen:
+                seen.add(file)
+                queue += self._model_imports(file)
+        return not any(_named_after(_stem(file), named) for file in seen)
 
     @cached_property
     def _models(self) -> dict[str, str]:
@@ -532,8 +578,23 @@ def statements(
             yield from statements(handler.body, conditions)
 
 
+_Held = Mapping[str, Sequence[tuple[str, tuple[str, ...]]]]
+"""By variable: each text that it is given, with the conditions."""
+
+
+def _held(function: ast.FunctionDef) -> _Held:
+    found: dict[str, list[tuple[str, tuple[str, ...]]]] = {}
+    for statement, conditions in statements(function.body):
+        match statement:
+            case ast.Assign(targets=[ast.Name(id=name)], value=ast.Constant(value=str(text))):
+                found.setdefault(name, []).append((text, conditions))
+            case _:
+                pass
+    return found
+
+
 def _writes(
-    statement: ast.stmt, *, chooses: bool
+    statement: ast.stmt, held: _Held, *, chooses: bool
 ) -> Iterator[tuple[str, str, tuple[str, ...], int]]:
     """Option, value, further conditions and line of what one statement sets."""
     pairs: list[tuple[str, ast.expr]] = []
@@ -557,18 +618,28 @@ def _writes(
                     if isinstance(key, ast.Constant)
                 ]
     for name, value in pairs:
-        for text, extra in _choices(value):
+        for text, extra in _choices(value, held):
             yield name, text, extra, value.lineno
 
 
-def _choices(value: ast.expr) -> Iterator[tuple[str, tuple[str, ...]]]:
+def _choices(value: ast.expr, held: _Held) -> Iterator[tuple[str, tuple[str, ...]]]:
     """The texts that an expression may be, each with its condition."""
     if isinstance(value, ast.Constant) and isinstance(value.value, str):
         yield value.value, ()
+    elif isinstance(value, ast.Name):
+        yield from held.get(value.id, ())
     elif isinstance(value, ast.IfExp):
         test = ast.unparse(value.test)
-        yield from ((text, (test, *more)) for text, more in _choices(value.body))
-        yield from ((text, (f"not ({test})", *more)) for text, more in _choices(value.orelse))
+        yield from ((text, (test, *more)) for text, more in _choices(value.body, held))
+        yield from ((text, (f"not ({test})", *more)) for text, more in _choices(value.orelse, held))
+
+
+def _stem(path: str) -> str:
+    return path.rpartition("/")[2].removesuffix(".py")
+
+
+def _named_after(stem: str, name: str) -> bool:
+    return stem == name or stem.startswith(f"{name}_")
 
 
 def _texts(node: ast.AST) -> Iterator[str]:

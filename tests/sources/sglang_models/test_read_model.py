@@ -197,19 +197,29 @@ def test_routing(tmp_path: Path, fields: dict[str, object], routing: str) -> Non
             1,
             "llama4_routing",
         ),
-        ("scores, ids = torch.topk(logits, k)\n    return torch.sigmoid(scores), ids", 2, None),
-        ("return torch.topk(torch.sigmoid(logits), k)", 1, None),
+        (
+            "scores, ids = torch.topk(logits, k)\n    return torch.sigmoid(scores), ids",
+            2,
+            "custom_routing",
+        ),
+        ("return torch.topk(torch.sigmoid(logits), k)", 1, "custom_routing"),
     ],
 )
 def test_a_routing_function_of_the_models_own(
-    tmp_path: Path, body: str, top_k: int, routing: str | None
+    tmp_path: Path, body: str, top_k: int, routing: str
 ) -> None:
     text = MOE.replace("scoring_func=config.scoring_func", "custom_routing_function=choose")
     text = text.replace("class ToyGate", f"def choose(logits, k):\n    {body}\n\nclass ToyGate")
-    moe = architecture(tmp_path, {**MOE_CONFIG, "top_k": top_k}, toy_moe=text).groups[-1].ffn
+    found = architecture(tmp_path, {**MOE_CONFIG, "top_k": top_k}, toy_moe=text)
+    moe = found.groups[-1].ffn
 
     assert isinstance(moe, Moe)
     assert moe.routing == routing
+    named = [u.evidence[0] for u in found.unmapped if "choose" in u.reason]
+    assert len(named) == (routing == "custom_routing")
+    for place in named:
+        line = (tmp_path / place.path).read_text(encoding="utf-8").splitlines()[place.line or 0]
+        assert body.splitlines()[0] in line
 
 
 def test_a_field_that_decides_a_routing_and_is_missing_leaves_it_open(tmp_path: Path) -> None:
@@ -480,6 +490,19 @@ def test_an_endless_helper_costs_no_layer(tmp_path: Path) -> None:
     text = text.replace(
         "        self.norm = RMSNorm(", "        again(1)\n        self.norm = RMSNorm("
     )
+    found = architecture(tmp_path, CONFIG, toy=text)
+    plain = architecture(tmp_path / "plain", CONFIG)
+
+    assert [linears(found, n) for n in range(2)] == [linears(plain, n) for n in range(2)]
+    assert found.unmapped == plain.unmapped
+
+
+@pytest.mark.parametrize(
+    "value", ["9 ** 9 ** 9", "1 << 10 ** 12", "[None] * 10 ** 12", "'x' * 10 ** 12"]
+)
+def test_what_is_too_large_to_be_worked_out_costs_no_layer(tmp_path: Path, value: str) -> None:
+    line = f"        self.many = {value}\n"
+    text = DENSE.replace("        self.norm = RMSNorm(", f"{line}        self.norm = RMSNorm(")
     found = architecture(tmp_path, CONFIG, toy=text)
     plain = architecture(tmp_path / "plain", CONFIG)
 

@@ -20,6 +20,7 @@ from discover_models.sources.sglang_models.operators import binary, extreme, to_
 from discover_models.sources.sglang_models.statements import set_attribute
 from discover_models.sources.sglang_models.values import (
     ABSENT,
+    Bound,
     Builtin,
     Choice,
     ClassValue,
@@ -28,6 +29,7 @@ from discover_models.sources.sglang_models.values import (
     Instance,
     MethodOf,
     Opaque,
+    Partial,
     Real,
     SuperValue,
     Tensor,
@@ -363,7 +365,7 @@ def _callable(_machine: Machine, arguments: Arguments) -> Value:
     value = arguments.args[0]
     if is_undecided(value):
         return _open("callable", arguments.args)
-    return isinstance(value, (FunctionValue, ClassValue, MethodOf, Builtin))
+    return isinstance(value, (FunctionValue, ClassValue, Bound, Partial, MethodOf, Builtin))
 
 
 def _next(machine: Machine, arguments: Arguments) -> Value:

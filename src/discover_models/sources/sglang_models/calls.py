@@ -244,7 +244,11 @@ def _entered(machine: Machine, cls: ClassValue, arguments: Arguments) -> Instanc
         except Raised as error:
             if machine.catching:
                 raise
-            machine.problem(cls.name, f"its constructor raises {error.text}", error.site)
+            machine.problem(
+                cls.name,
+                f"for this configuration its constructor ends with {error.text}",
+                error.site,
+            )
             return instance
     else:
         _fill_fields(machine, cls, instance, arguments)
@@ -312,7 +316,11 @@ def build_config(machine: Machine, cls: ClassValue, arguments: Arguments, path: 
         except Raised as error:
             if machine.catching:
                 raise
-            machine.problem(cls.name, f"its constructor raises {error.text}", error.site)
+            machine.problem(
+                cls.name,
+                f"for this configuration its constructor ends with {error.text}",
+                error.site,
+            )
     for name, value in arguments.kwargs.items():
         config.attrs.setdefault(name, value)
     return config

@@ -16,14 +16,13 @@ from dataclasses import dataclass, field, replace
 
 from discover_models.sources.sglang_models.layer_view import short
 from discover_models.sources.sglang_models.model_source import Record
-from discover_models.sources.sglang_models.routing import routing_of
+from discover_models.sources.sglang_models.routing import CUSTOM, custom_function, routing_of
 from discover_models.sources.sglang_models.symbols import ClassSymbol
 from discover_models.sources.sglang_models.values import (
     ABSENT,
     Choice,
     ClassValue,
     Condition,
-    FunctionValue,
     Instance,
     Opaque,
     Site,
@@ -351,10 +350,10 @@ def _routing(topk: Record | None, experts: Record) -> Iterator[tuple[str, Under]
     if topk.cls != "TopK":
         yield f"other:{topk.cls}", ()
         return
-    custom = topk.args.get("custom_routing_function")
+    custom = custom_function(topk.args.get("custom_routing_function"))
     ways = list(_alternatives(topk, experts))
     names = {name for name, _ in ways}
-    if names == {"undecided"} and isinstance(custom, FunctionValue):
+    if names <= {"undecided", CUSTOM} and custom is not None:
         yield f"other:{custom.name}", ()
     elif len(names) == 1:
         yield next(iter(names)), ()

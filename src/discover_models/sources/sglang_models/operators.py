@@ -2,7 +2,7 @@
 
 import ast
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 from discover_models.domain.dimension import Dim, Origin
@@ -28,6 +28,11 @@ from discover_models.sources.sglang_models.values import (
     is_undecided,
     raw,
 )
+
+LONGEST = 100_000
+"""Items of a list that is written as a product; models have some hundred layers."""
+MOST_BITS = 1_000
+"""The largest exponent or shift that is worked out."""
 
 _BINARY: dict[type[ast.operator], tuple[str, Callable[[Any, Any], Any]]] = {
     ast.Add: ("+", lambda a, b: a + b),
@@ -77,11 +82,28 @@ def binary(op: ast.operator, left: Value, right: Value) -> Value:
         return _each(lambda a, b: binary(op, a, b), left, right)
     if is_undecided(left) or is_undecided(right):
         return _undecided(sign, left, right)
-    if _numeric(left) and _numeric(right) and (_traced(left) or _traced(right)):
-        return _traced_number(op, sign, compute, left, right)
     if isinstance(left, (Instance, *_ALWAYS_TRUE)) or isinstance(right, (Instance, *_ALWAYS_TRUE)):
         return Opaque(f"{describe(left)} {sign} {describe(right)}")
+    if _too_much(op, raw(left), raw(right)):
+        return Opaque(f"{describe(left)} {sign} {describe(right)}")
+    if _numeric(left) and _numeric(right) and (_traced(left) or _traced(right)):
+        return _traced_number(op, sign, compute, left, right)
     return compute(raw(left), raw(right))
+
+
+def _too_much(op: ast.operator, left: Any, right: Any) -> bool:
+    """Whether the result is a sequence or a number that nobody can have meant to make.
+
+    A configuration's numbers can be anything, and source code may be in error.
+    """
+    if isinstance(op, (ast.Pow, ast.LShift)):
+        return abs(right) > MOST_BITS and (isinstance(op, ast.LShift) or abs(left) > 1)
+    if not isinstance(op, ast.Mult):
+        return False
+    for sequence, times in ((left, right), (right, left)):
+        if isinstance(sequence, (str, bytes, list, tuple)) and isinstance(times, int):
+            return len(cast("Sequence[Any]", sequence)) * times > LONGEST
+    return False
 
 
 def compare(op: ast.cmpop, left: Value, right: Value) -> bool | None:

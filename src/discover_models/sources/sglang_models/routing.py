@@ -15,6 +15,8 @@ from discover_models.sources.sglang_models.values import (
     Choice,
     FunctionValue,
     Opaque,
+    Partial,
+    Site,
     Tensor,
     Unknown,
     Value,
@@ -27,14 +29,21 @@ _GROUPS = ("num_expert_group", "topk_group")
 
 @dataclass(frozen=True)
 class Routing:
-    """A routing's name, None where it is not decided, and then why."""
+    """A routing's name, None where it is not decided."""
 
     name: str | None
     reason: str = ""
+    """What is not known of it."""
     n_group: Dim | None = None
     topk_group: Dim | None = None
     bias: bool = False
     """A learnt bias takes part in choosing, in routings that run apart from the experts."""
+    site: Site | None = None
+    """Where the function is defined that chooses the experts."""
+
+
+CUSTOM = "custom_routing"
+"""A function of the model's own chooses the experts before their kernel runs."""
 
 
 def routing_of(topk: Record | None, experts: Mapping[str, Value]) -> Routing:
@@ -57,25 +66,45 @@ def routing_of(topk: Record | None, experts: Mapping[str, Value]) -> Routing:
     return _standard(topk, declared)
 
 
+_NAMES = {
+    "renormalize": "renorm",
+    "renormalize_naive": "renorm",
+    "deep_seek_v3": "ds_routing",
+    "mini_max2": "minimax2_routing",
+    "top_k": "topk_routing",
+    "top_k_sigmoid": "topk_sigmoid_routing",
+}
+"""Members of `RoutingMethodType` in snake case that a definition's name calls otherwise."""
+
+
 def _declared(value: Value) -> str:
-    """A `RoutingMethodType` in snake case; empty where none is given."""
+    """What a `RoutingMethodType` is called in names of definitions; empty where none is given."""
     name = plain_value(value)
     if not isinstance(name, str) or name in ("Unspecified", "Default"):
         return ""
-    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
+    words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
+    return _NAMES.get(words, f"{words}_routing")
 
 
 def _custom(custom: Value, declared: str, top_k: Value) -> Routing:
     """A function of the model's own: named as declared, else by what it calls in which order."""
     if declared:
-        return Routing(f"{declared}_routing")
-    function = custom.function if isinstance(custom, Bound) else custom
-    if not isinstance(function, FunctionValue):
+        return Routing(declared)
+    function = custom_function(custom)
+    if function is None:
         return Routing(None, "a routing function that is not read decides it")
     calls = _calls(function)
     if calls[:2] == ["topk", "sigmoid"] and "softmax" not in calls and raw(top_k) == 1:
         return Routing("llama4_routing")
-    return Routing(None, f"the routing function {function.name} decides it")
+    why = f"the function {function.name} chooses the experts, and no definition is known for it"
+    return Routing(CUSTOM, why, site=function.site)
+
+
+def custom_function(value: Value) -> FunctionValue | None:
+    """The function that a layer is given as its routing."""
+    while isinstance(value, Bound | Partial):
+        value = value.function
+    return value if isinstance(value, FunctionValue) else None
 
 
 def _calls(function: FunctionValue) -> list[str]:

@@ -288,7 +288,8 @@ def _while(machine: Machine, node: ast.While, frame: Frame) -> Signal:
             return signal
         if (isinstance(signal, Jump) and signal.leaves) or answer is None:
             return None
-    machine.problem("while loop", f"more than {MAX_ROUNDS} rounds", site_of(node, frame))
+    place = frame.owner.name if frame.owner else frame.space.file.dotted.rpartition(".")[2]
+    machine.problem(place, "a loop of it is too long to follow", site_of(node, frame))
     return None
 
 

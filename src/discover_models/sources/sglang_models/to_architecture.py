@@ -17,6 +17,7 @@ from discover_models.domain.architecture import (
     Unmapped,
 )
 from discover_models.domain.dimension import Dim
+from discover_models.domain.evidence import Evidence
 from discover_models.sources.sglang_models.config_value import ConfigValue
 from discover_models.sources.sglang_models.ffns import LISTED_EXPERT, ffn_of
 from discover_models.sources.sglang_models.layer_view import (
@@ -32,6 +33,7 @@ from discover_models.sources.sglang_models.layer_view import (
 from discover_models.sources.sglang_models.merged import merged_after_loading
 from discover_models.sources.sglang_models.mixers import mixer_of
 from discover_models.sources.sglang_models.model_source import LayerSource, ModelSource, Record
+from discover_models.sources.sglang_models.routing import Routing
 from discover_models.sources.sglang_models.values import (
     ABSENT,
     ClassValue,
@@ -150,8 +152,8 @@ def _group(
     if isinstance(ffn, OtherFfn):
         ffn = ffn.model_copy(update={"evidence": evidence})
     unmapped: list[Unmapped] = []
-    if routing is not None and routing.name is None:
-        unmapped.append(Unmapped(what="routing", reason=routing.reason, evidence=evidence))
+    if routing is not None and routing.reason:
+        unmapped.append(_routing(view, routing, evidence))
     unmapped.extend(
         Unmapped(
             what=f"experts {record.name}",
@@ -176,6 +178,14 @@ def _group(
         layers=indexes, mixer=mixer, ffn=ffn, linears=_linears(view), norms=_norms(view, indexes)
     )
     return group, unmapped
+
+
+def _routing(view: LayerView, routing: Routing, evidence: tuple[Evidence, ...]) -> Unmapped:
+    """What is not known of a routing, where its function is defined, else where the layer is."""
+    if routing.site is not None:
+        site = routing.site
+        evidence = (view.model.source.evidence(site.path, site.line, "the routing function"),)
+    return Unmapped(what="choice of experts", reason=routing.reason, evidence=evidence)
 
 
 def _is_matrix(record: Record) -> bool:

@@ -39,6 +39,15 @@ def test_nothing_comes_of_what_is_unknown() -> None:
     assert not LOST.known
     assert (Q // 1).value == 32
     assert (Q * 0).value == 0
-    assert (known(0, "none", "c") // Q).value == 0
+    none = known(0, "none", "c")
+    assert [(none + Q).value, (Q + none).value, (none // Q).value] == [32, 32, 0]
     assert known(4, "few", "c").at_least(8).value == 8
     assert Q.at_least(8).value == 32
+
+
+def test_a_field_says_where_it_was_read_and_where_it_was_not() -> None:
+    read, lost = known(7, "a", "config.json"), unknown("b")
+    assert (read.value, read.expression) == (7, "a")
+    assert read.origins == (Origin(field="a", value=7, source="config.json"),)
+    assert (lost.value, lost.expression) == (None, "b")
+    assert lost.origins == (Origin(field="b", value=None, source="found nowhere"),)

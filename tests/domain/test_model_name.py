@@ -135,7 +135,7 @@ def test_how_close_a_relative_is() -> None:
         ("Qwen3-8B", "Qwen3-16B", 2),
         ("Qwen3-500M", "Qwen3-1B", 2),
         ("Qwen3-1T", "Qwen3-500B", 2),
-        ("Mixtral-8x7B", "Mixtral-7B", 8),
+        ("Mixtral-8x7B", "Mixtral-28B", 2),
         ("Qwen3-30B-A3B", "Qwen3-30B-A6B", 1),
         ("Qwen3-A3B-30B", "Qwen3-30B", 1),
         ("Qwen3", "Qwen3-8B", 8),

@@ -8,6 +8,7 @@ read by hand (golden/kernel_requests.yaml). ``make replay`` runs this and prints
 
 from __future__ import annotations
 
+import html
 import os
 import re
 import shutil
@@ -237,7 +238,8 @@ def test_every_model_from_the_first_week(
         commit = history.commits(week.day)[0]
         for text in week.announced.values():
             release = releases[week.day]
-            assert f"as of <code>{release}</code> (commit <code>{commit[:12]}</code>)" in text
+            said = html.unescape(text)
+            assert f"as of <code>{release}</code> (commit <code>{commit[:12]}</code>)" in said
     quiet = quiet_weeks(bot, history)
     assert len(quiet) == len(WEEKS) - len(set(map(history.commits, WEEKS)))
     for week in quiet:

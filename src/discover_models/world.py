@@ -52,8 +52,8 @@ class World:
 
     def save(self) -> None:
         """Keep for the next run what was read in this one."""
-        for source in (self.sources.flashinfer, self.sources.sglang):
-            if isinstance(source, FlashInferAnswers | SglangAnswers):
+        for source in (self.sources.flashinfer, self.sources.sglang, self.models):
+            if isinstance(source, FlashInferAnswers | SglangAnswers | SourceArchitectures):
                 source.save()
 
     @property

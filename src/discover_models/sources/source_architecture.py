@@ -56,8 +56,16 @@ def _digest(config: Mapping[str, object]) -> str:
     return hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()
 
 
-def _failed(error: Exception) -> str:
-    return f"following the class's source failed: {type(error).__name__}: {error}"
+@contextmanager
+def _sentences() -> Generator[None]:
+    """A fault of the interpreter on one class must not cost the model its inventory."""
+    try:
+        yield
+    except SourceError:
+        raise
+    except Exception as error:
+        kind = type(error).__name__
+        raise SourceError(f"following the class's source failed: {kind}: {error}") from error
 
 
 class SourceArchitectures:
@@ -91,12 +99,8 @@ class SourceArchitectures:
         key = f"{self._files} {_digest(config)}" if self._files else None
         answers = Answers("sglang-model", key, self._commit, self._cache)
         try:
-            return answers.ask("architecture", _ARCHITECTURE, lambda: self._interpret(config))
-        except SourceError:
-            raise
-        except Exception as error:
-            # A fault of the interpreter on one class must not cost the model its inventory.
-            raise SourceError(_failed(error)) from error
+            with _sentences():
+                return answers.ask("architecture", _ARCHITECTURE, lambda: self._interpret(config))
         finally:
             answers.save()
 
@@ -112,8 +116,8 @@ class SourceArchitectures:
         if found is None:
             return ()
         path, name = found.path, found.looked_for.removeprefix("class ")
-        answers = Answers("sglang-unknown", self._files, self._commit, self._cache)
-        try:
+        answers = self._unknown_answers
+        with _sentences():
             possible = answers.ask(
                 f"{path} {name}", _CLASSES, lambda: self._unknown.of_class(path, name)
             )
@@ -122,12 +126,14 @@ class SourceArchitectures:
             return answers.ask(
                 _digest(config), _CLASSES, lambda: self._unknown_of(path, name, config)
             )
-        except SourceError:
-            raise
-        except Exception as error:
-            raise SourceError(_failed(error)) from error
-        finally:
-            answers.save()
+
+    def save(self) -> None:
+        """Keep what was found of unknown classes."""
+        self._unknown_answers.save()
+
+    @cached_property
+    def _unknown_answers(self) -> Answers:
+        return Answers("sglang-unknown", self._files, self._commit, self._cache)
 
     def _unknown_of(
         self, path: str, name: str, config: Mapping[str, object]

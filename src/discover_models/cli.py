@@ -7,12 +7,12 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, get_args
+from typing import TYPE_CHECKING, Annotated, Protocol, TypeVar, get_args
 
 import typer
 
 from discover_models.errors import DiscoverError, UsageError
-from discover_models.progress import Progress
+from discover_models.progress import Progress, Say
 from discover_models.settings import (
     AuditFormat,
     ListFormat,
@@ -30,6 +30,14 @@ if TYPE_CHECKING:  # the command line answers --help without them
     from discover_models.audit.findings import Report
     from discover_models.changes import News
     from discover_models.pipeline import RunResult
+
+
+class _HasWarnings(Protocol):
+    @property
+    def warnings(self) -> tuple[str, ...]: ...
+
+
+Warned = TypeVar("Warned", bound=_HasWarnings)
 
 app = typer.Typer(
     add_completion=True,
@@ -309,11 +317,7 @@ def audit(
         hub_endpoint=os.environ.get("HF_ENDPOINT"),
         hub_token=os.environ.get("HF_TOKEN"),
     )
-    progress = Progress(sys.stderr)
-    result = run_audit(options, progress.say, complete=complete_dataset)
-    progress.done()
-    for warning in result.warnings:
-        print(f"warning: {warning}", file=sys.stderr)
+    result = _watched(lambda say: run_audit(options, say, complete=complete_dataset))
     if patch is not None:
         patch.write_bytes(result.patch.encode("utf-8"))
     sys.stdout.write(_audit_text(result.report, format))
@@ -354,13 +358,7 @@ def architectures(
         offline=offline,
         cache_dir=cache_folder(cache_dir),
     )
-    progress = Progress(sys.stderr)
-    try:
-        listing = list_from_workspace(options, progress.say)
-    finally:
-        progress.done()
-    for warning in listing.warnings:
-        print(f"warning: {warning}", file=sys.stderr)
+    listing = _watched(lambda say: list_from_workspace(options, say))
     rendered = {
         "text": render.render_architectures_text,
         "markdown": render.render_architectures_markdown,
@@ -520,9 +518,14 @@ def _inventory(options: RunOptions, wanted: WantedOutput) -> None:
 def _run(options: RunOptions) -> RunResult:
     from discover_models.pipeline import run
 
+    return _watched(lambda say: run(options, say))
+
+
+def _watched(work: Callable[[Say], Warned]) -> Warned:
+    """What a long piece of work gives; its progress and its warnings go to standard error."""
     progress = Progress(sys.stderr)
     try:
-        result = run(options, progress.say)
+        result = work(progress.say)
     finally:
         progress.done()
     for warning in result.warnings:

@@ -229,10 +229,7 @@ def _is_current(git: Git, wanted: Wanted, marker: Marker) -> bool:
         return False
     if is_commit_id(spec.revision):
         return spec.revision == marker.commit
-    there = _remote_refs(git, spec)
-    names = (f"refs/heads/{spec.revision}", *(f"refs/tags/{spec.revision}{p}" for p in _PEELED))
-    known = (there.get(name) for name in (names if spec.revision else ("HEAD",)))
-    return next(filter(None, known), None) == marker.commit
+    return next(iter(_remote_refs(git, spec).values()), None) == marker.commit
 
 
 def _move(git: Git, commit: str, known: tuple[str, ...], *, force: bool) -> None:
@@ -288,8 +285,8 @@ def _reach_base(git: Git, fetch: _Fetch, commit: str, since: datetime) -> str:
     return commit
 
 
-_PEELED = ("^{}", "")
-"""What follows a tag's name where git lists refs: first the commit of an annotated one."""
+_PEELED = "^{}"
+"""Follows a tag's name where git lists the commit that an annotated one stands for."""
 
 
 @dataclass(frozen=True)
@@ -312,12 +309,14 @@ class _Fetch:
 
 
 def _remote_refs(git: Git, spec: SourceSpec) -> dict[str, str]:
-    """The remote's refs of a revision's name, or its HEAD, with their ids."""
+    """The remote's refs that a revision, or none, may mean, and their ids; what counts first."""
     names = ["HEAD"]
     if spec.revision:
-        names = [f"refs/heads/{spec.revision}", f"refs/tags/{spec.revision}*"]
+        tag = f"refs/tags/{spec.revision}"
+        names = [f"refs/heads/{spec.revision}", f"{tag}{_PEELED}", tag]
     out = git.text("ls-remote", "--", spec.url, *names, timeout=NETWORK_TIMEOUT)
-    return {name: oid for oid, _, name in (line.partition("\t") for line in out.splitlines())}
+    there = {name: oid for oid, _, name in (line.partition("\t") for line in out.splitlines())}
+    return {name: there[name] for name in names if name in there}
 
 
 def _remote_name(git: Git, spec: SourceSpec) -> str:
@@ -326,12 +325,10 @@ def _remote_name(git: Git, spec: SourceSpec) -> str:
         return "HEAD"
     if is_commit_id(spec.revision):
         return spec.revision
-    there = _remote_refs(git, spec)
-    names = [f"refs/{kind}/{spec.revision}" for kind in ("heads", "tags")]
-    found = next((name for name in names if name in there), None)
+    found = next(iter(_remote_refs(git, spec)), None)
     if found is None:
         raise SourceError(f"{spec.url} has no branch or tag {spec.revision!r}")
-    return found
+    return found.removesuffix(_PEELED)
 
 
 # Whose work is in the folder

@@ -183,7 +183,7 @@ class _Asking:
     def _requests(self) -> tuple[Request, ...]:
         every = self.manifests.values()
         keys = {
-            self._url(issue): key
+            self._url(issue.number): key
             for (kind, key), group in self.own.items()
             if kind == "kernel-request"
             for issue in group
@@ -246,7 +246,7 @@ class _Asking:
         recorded = request.urls[0] if request.urls else ""
         group = self.own.get(request.id, ())
         mine = primary(group, None)
-        if mine is not None and recorded in ("", self._url(mine)):
+        if mine is not None and recorded in ("", self._url(mine.number)):
             return self._kept(request, mine)
         url = recorded or known_request(request, self.place.known)
         if url:
@@ -258,7 +258,7 @@ class _Asking:
 
     def _kept(self, request: Request, mine: FoundIssue) -> Decision:
         """Our own request: brought up to date while it is open, and otherwise left alone."""
-        url = self._url(mine)
+        url = self._url(mine.number)
         if self.place.mode == "off" or not self.place.can_file:
             why = "is asked for; nothing is written there in this run"
             return Decision(request, _change("unchanged", request, why), url)
@@ -342,10 +342,7 @@ class _Asking:
         if outcome.error and not decision.url:
             return self._with_text(replace(decision, change=outcome.change))
         if outcome.change.action == "create" and outcome.number is not None:
-            url = Setting(self.page, self.place.repository, self.place.server_url).url(
-                outcome.number
-            )
-            return replace(decision, change=outcome.change, url=url)
+            return replace(decision, change=outcome.change, url=self._url(outcome.number))
         return replace(decision, change=outcome.change)
 
     def _wanted(
@@ -382,8 +379,8 @@ class _Asking:
             matches=found,
         )
 
-    def _url(self, issue: FoundIssue) -> str:
-        return Setting(self.page, self.place.repository, self.place.server_url).url(issue.number)
+    def _url(self, number: int) -> str:
+        return Setting(self.page, self.place.repository, self.place.server_url).url(number)
 
 
 def shown_request(decision: Decision, setting: Setting) -> ShownRequest:

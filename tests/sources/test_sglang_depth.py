@@ -255,6 +255,21 @@ def test_an_import_however_it_is_written_leads_on(ask: Ask, imports: str) -> Non
     assert [w.flag for w in found.reach] == ["--state-backend fast"]
 
 
+def test_what_serves_it_otherwise_is_in_the_order_of_the_ways(ask: Ask) -> None:
+    """Of text that is compared from run to run, also where Python's hashes differ."""
+    names = [f"{letter}_backend" for letter in "fbgadce"]
+    options = "".join(f"    {name}: str = 'old_{name}'\n" for name in names)
+    files = {
+        f"{SRT}/layers/start_{name}.py": CONDITION.replace("state_backend", name) for name in names
+    }
+    files[f"{SRT}/layers/fast.py"] = KERNEL
+    files[f"{SRT}/server_args.py"] = f"class ServerArgs:\n{options}"
+    found = ask(Question(apis=ASKED.apis), files)
+    ways = [w.flag.split()[0] for w in found.reach]
+    assert sorted(ways) == sorted(f"--{name.replace('_', '-')}" for name in names)
+    assert [p.flag.split()[0] for p in found.served_by] == ways
+
+
 def test_an_import_of_another_module_or_name_leads_nowhere(ask: Ask) -> None:
     for there in ("sglang.srt.layers.faster import Kernel", "sglang.srt.layers.fast import Kern"):
         start = CONDITION.replace("sglang.srt.layers.fast import Kernel", there)

@@ -130,7 +130,7 @@ class Depths:
         uses: Sequence[Used],
         kernel_uses: Sequence[Place],
     ) -> Iterator[Provider]:
-        flags = {r.flag for r in reach}
+        flags = dict.fromkeys(r.flag for r in reach)  # in their order, run after run
         for option in dict.fromkeys(_option(f) for f in flags if f):
             yield from self._alternatives(question, option, flags)
         if uses:

@@ -14,6 +14,7 @@ from discover_models.domain.candidate import ModelKernels
 from discover_models.domain.evidence import Evidence
 from discover_models.domain.kernel import Deferred, Inventory, Parallelism
 from discover_models.domain.listing import UnmappedClass
+from discover_models.domain.manifest import UNREAD
 from discover_models.errors import ConfigError, SourceError
 from discover_models.inventory import DEFAULT_PARALLELISM, build_inventory
 from discover_models.reading.architecture import read_architecture, read_mistral_architecture
@@ -226,7 +227,7 @@ def _parallelism(
 
 def _cookbook_notes(world: World) -> tuple[str, ...]:
     return tuple(
-        f"the cookbook could not be read ({file}: {why}), so sizes are not from it"
+        f"sizes are not from the cookbook, of which {file}{UNREAD}{why}"
         for file, why in world.cookbook.errors.items()
     )
 

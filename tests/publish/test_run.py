@@ -375,6 +375,54 @@ def test_a_model_that_is_deferred_later_says_so_and_keeps_what_it_had(host: Host
     assert "moe&#95;x" in body or "moe_x" in body
 
 
+def away(*names: str, reason: str = "network") -> list[Deferred]:
+    """Models that a run could not look at."""
+    return [
+        builders.deferred(hf_repo_id=f"sample-org/{n}", model_slug=n, reason=reason) for n in names
+    ]
+
+
+@pytest.mark.parametrize("reason", ["network", "rate_limited", "bad_token", "unreadable", "source"])
+def test_a_run_that_learned_nothing_of_the_models_touches_the_dashboard_alone(
+    host: Host, reason: str
+):
+    host.run((*THREE, model("delta")))
+    host.run((done("delta"),))
+    before = final(host)
+    dashboard = [f"PATCH /repos/octo/bench/issues/{host.issue('all').number}"]
+    deferred = away("alpha", "beta", "gamma", "delta", reason=reason)
+    assert host.written(lambda: host.run((), deferred)) == dashboard
+    assert "Deferred (4)" in host.issue("all").body
+    assert host.written(lambda: host.run((), deferred)) == []
+    assert host.written(lambda: host.run((*THREE, done("delta")))) == dashboard
+    assert final(host) == before
+
+
+def test_what_is_known_to_be_gated_stays_so_when_nobody_could_look(host: Host):
+    host.run(THREE, away("closed", reason="gated"))
+    host.run((THREE[0], THREE[2]), away("beta", reason="gated"))
+    assert host.written(lambda: host.run((), away("alpha", "beta", "closed"))) == [
+        f"PATCH /repos/octo/bench/issues/{host.issue('all').number}"
+    ]
+    body = host.issue("all").body
+    assert body.count("| gated: ") == 2
+    assert body.count("| network: ") == 1
+    assert host.written(lambda: host.run(THREE)) == [
+        f"PATCH /repos/octo/bench/issues/{host.issue(key).number}" for key in ("beta", "all")
+    ]
+
+
+def test_a_failed_source_opens_and_reopens_nothing_that_is_finished(host: Host):
+    host.run()
+    host.run((done("beta"),))
+    unread = {"flashinfer": "gone"}
+    partly = [done(n).model_copy(update={"source_errors": unread}) for n in ("beta", "gamma")]
+    dashboard = [f"PATCH /repos/octo/bench/issues/{host.issue('all').number}"]
+    assert host.written(lambda: host.run(partly)) == dashboard
+    assert host.written(lambda: host.run((done("beta"), done("gamma")))) == dashboard
+    assert keys(host) == ["all", "alpha"]
+
+
 def test_two_repositories_with_one_slug_get_two_issues_whose_names_stay(host: Host):
     twins = [
         builders.inventory(builders.missing("moe_x"), model_slug="twin", hf_repo_id=f"{org}/Twin")

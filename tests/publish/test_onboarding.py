@@ -70,7 +70,9 @@ class Host:
             GITHUB_EVENT_PATH=str(file),
             HF_ENDPOINT=self.hub.url,
         )
-        return run_action(environment, self.log.append, self.time.timing())
+        code = run_action(environment, self.log.append, self.time.timing())
+        assert Emulator.leaks(self.log) == []
+        return code
 
     def pull(self, number: int, action: str = "opened", login: str = "octo", **inputs: str) -> int:
         """A recorded event, with this pull request and author in it."""

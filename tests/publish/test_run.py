@@ -423,6 +423,21 @@ def test_a_failed_source_opens_and_reopens_nothing_that_is_finished(host: Host):
     assert keys(host) == ["all", "alpha"]
 
 
+def test_a_clock_that_is_set_back_a_day_writes_nothing_and_loses_nothing(host: Host):
+    host.run()
+    host.now += timedelta(days=2)
+    host.run((THREE[0], model("beta", builders.supported("moe_x")), THREE[2]))
+    before, state = final(host), host.store.state
+    host.now -= timedelta(days=1)
+    again = (THREE[0], model("beta", builders.supported("moe_x")), THREE[2])
+    assert host.written(lambda: host.run(again)) == []
+    assert (final(host), host.store.state) == (before, state)
+    found = host.issue("beta")
+    host.run((THREE[0], model("beta", builders.missing("moe_x")), THREE[2]))
+    assert host.issue("beta").body != found.body
+    assert keys(host) == ["all", "alpha", "beta"]
+
+
 def test_two_repositories_with_one_slug_get_two_issues_whose_names_stay(host: Host):
     twins = [
         builders.inventory(builders.missing("moe_x"), model_slug="twin", hf_repo_id=f"{org}/Twin")

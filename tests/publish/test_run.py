@@ -644,6 +644,50 @@ def test_two_runs_at_once_end_with_one_issue_each(emulator: Emulator, monkeypatc
         assert again.written(again.run) == []
 
 
+@pytest.mark.parametrize("first", [(), THREE], ids=["first run", "update"])
+def test_another_run_between_any_two_requests_changes_nothing_in_the_end(
+    emulator: Emulator, monkeypatch: Any, first: Sequence[Inventory]
+):
+    """The other run does all its work there, with the same models and the same state."""
+    second = (THREE[0], model("beta", builders.supported("moe_x")), done("gamma"))
+    send = requests.adapters.HTTPAdapter.send
+    left = {"requests": FOREVER}
+    host = other = Host(emulator)
+
+    def racing(self: Any, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> Any:
+        left["requests"] -= 1
+        if left["requests"] == 0:
+            other.run(second)
+        return send(self, request, *args, **kwargs)
+
+    monkeypatch.setattr(requests.adapters.HTTPAdapter, "send", racing)
+    host.run(first)
+    before = len(emulator.log())
+    host.run(second)
+    requests_made, expected = len(emulator.log()) - before, seen(host)
+    assert requests_made > 5
+    for at in range(1, requests_made + 1):
+        emulator.reset()
+        store = MemoryStore()
+        host, other = Host(emulator, store), Host(emulator, store)
+        host.run(first)
+        left["requests"] = at
+        host.run(second)
+        left["requests"] = FOREVER
+        host.run(second)
+        assert seen(host) == expected, f"before request {at}"
+        assert host.written(partial(host.run, second)) == [], f"before request {at}"
+
+
+def seen(host: Host) -> list[tuple[Any, ...]]:
+    """The issues that are no duplicates, without their numbers, which depend on the race."""
+    return sorted(
+        (title, state, reason, labels, re.sub(r"#\d+|,\d+\]", "", body), comments)
+        for title, state, reason, labels, body, comments in final(host)
+        if reason != "duplicate"
+    )
+
+
 SCENARIOS: dict[str, tuple[Sequence[Inventory], Sequence[Inventory]]] = {
     "first run": ((), THREE),
     "update": (THREE, (model("beta", builders.supported("moe_x")),)),

@@ -253,6 +253,14 @@ def test_an_api_that_is_not_there(judge: Judge) -> None:
     found = judge(TOP_P, {SAMPLING: sampling, USE: TOP_P_CALL})
     assert verdicts(found) == ("new", "fi_missing", None, "n/a")
     assert not any(e.found for e in found.evidence)
+    assert {e.repository for e in found.evidence} == {"flashinfer-trace", "flashinfer"}
+    assert found.notes == ()
+
+
+def test_an_api_of_a_longer_name_elsewhere_is_another_one(judge: Judge) -> None:
+    other = PLAIN.format(name="top_p_sampling_from_probs_and_more")
+    found = judge(TOP_P, {SAMPLING: "", "flashinfer/flashinfer/choosing.py": other})
+    assert found.fi_status == "fi_missing"
 
 
 def test_an_api_that_moved_to_another_module_is_not_called_missing(judge: Judge) -> None:
@@ -278,6 +286,12 @@ def test_a_module_that_cannot_be_parsed_leaves_both_open(judge: Judge) -> None:
     assert verdicts(found) == ("new", None, None, None)
     assert any("fi_status undecided" in note for note in found.notes)
     assert any("sgl_status undecided" in note for note in found.notes)
+
+
+def test_a_definition_that_leaves_an_axis_open_is_there(judge: Judge) -> None:
+    axes = {"vocab_size": {"type": "var"}}
+    found = judge(TOP_P, definition(TOP_P.definition_name, "sampling", axes=axes))
+    assert found.phase1_status == "existing"
 
 
 @pytest.mark.parametrize("failed", ["flashinfer", "sglang"])
@@ -648,7 +662,8 @@ def test_a_use_that_may_be_in_an_unreadable_file_is_open(judge: Judge) -> None:
     }
     found = judge(TOP_P, files)
     assert verdicts(found) == ("new", "fi_supported", True, None)
-    assert any(note.startswith("sgl_status undecided: ") for note in found.notes)
+    (open_because,) = [n for n in found.notes if n.startswith("sgl_status undecided: ")]
+    assert "python/sglang/srt/layers/use.py" in open_because
 
 
 def test_one_certain_call_is_enough(judge: Judge) -> None:
@@ -693,6 +708,18 @@ def test_gemm_is_pytorch_and_sglangs_linear_layer(
         "python/sglang/srt/layers/linear.py"
     }
     assert any("fi_trace_template undecided" in note for note in found.notes) == (traced is None)
+
+
+def test_gemm_does_not_wait_for_flashinfer(judge: Judge, tmp_path: Path) -> None:
+    judge(GEMM, {LINEAR: LINEAR_LAYER})
+    sources = Sources(
+        dataset=DatasetIndex.open(tmp_path / "flashinfer-trace", None),
+        flashinfer=SourceError("it could not be cloned"),
+        sglang=SglangIndex.open(tmp_path / "sglang", None),
+    )
+    found = classify(GEMM, sources)
+    assert verdicts(found) == ("new", "fi_supported", None, "sgl_integrated")
+    assert "fi_trace_template undecided: it could not be cloned" in found.notes
 
 
 def test_gemm_without_the_linear_layer_is_open(judge: Judge) -> None:
@@ -776,22 +803,60 @@ def test_older_code_states_a_limit_in_its_own_words(
     assert judge(paged_mla(page_size, latent), mla).fi_status == status
 
 
-def test_what_flashinfer_has_of_a_missing_kernel_is_said(judge: Judge) -> None:
+def test_an_api_that_cannot_be_looked_up_might_take_the_shape(judge: Judge) -> None:
+    kernel = need("rope_with_cos_sin_cache", "rope_d64_rd128", head_size=64, rotary_dim=128)
+    (path,) = SPECS["rope_with_cos_sin_cache"].paths
+    (limit,) = path.limits
+    inplace, other = (api.rpartition(".")[2] for api in SPECS["rope_with_cos_sin_cache"].apis)
+    rope = "flashinfer/flashinfer/rope"
+    files = {
+        f"flashinfer/{limit.file}": limit.text,
+        f"{rope}/__init__.py": f"from .a import {inplace} as {inplace}\n"
+        f"from .b import {other} as {other}\n",
+        f"{rope}/a.py": PLAIN.format(name=inplace),
+        f"{rope}/b.py": f"def {other}(:",
+    }
+    found = judge(kernel, files)
+    assert verdicts(found) == ("new", None, None, None)
+    assert f"{path.name} refuses {limit.what} -64" in found.notes
+    (unread,) = [note for note in found.notes if note.startswith("fi_status undecided")]
+    assert "rope/b.py" in unread
+    sure = judge(kernel, files | {f"{rope}/b.py": PLAIN.format(name=other)})
+    assert sure.fi_status == "fi_missing"
+
+
+@pytest.mark.parametrize(
+    "known",
+    [
+        {},
+        {"fp8_paged_mqa_logits": "FP8 scores over the paged cache"},
+        {
+            "fp8_paged_mqa_logits": "FP8 scores over the paged cache",
+            "top_k_page_table_transform": "the choice of tokens from scores",
+        },
+    ],
+    ids=["nothing", "one part", "two parts"],
+)
+def test_what_flashinfer_has_of_a_missing_kernel_is_said(
+    judge: Judge, known: dict[str, str]
+) -> None:
     axes = {"num_index_heads": 64, "index_head_dim": 128, "topk": 2048, "page_size": 64}
     kernel = need("dsa_topk_indexer", "dsa_topk_indexer_fp8_h64_d128_topk2048_ps64", **axes)
-    init = "from flashinfer.scores import fp8_paged_mqa_logits as fp8_paged_mqa_logits\n"
-    scores = PLAIN.format(name="fp8_paged_mqa_logits")
     files = {
-        "flashinfer/flashinfer/__init__.py": init,
-        "flashinfer/flashinfer/scores.py": scores,
+        "flashinfer/flashinfer/__init__.py": "".join(
+            f"from flashinfer.{name} import {name} as {name}\n" for name in known
+        )
     }
+    for name in known:
+        files[f"flashinfer/flashinfer/{name}.py"] = PLAIN.format(name=name)
     found = judge(kernel, files)
     assert verdicts(found) == ("new", "fi_missing", None, "n/a")
     assert found.fi_lack is not None
-    (has,) = found.fi_lack.near
-    assert has.endswith(": flashinfer.fp8_paged_mqa_logits")
-    assert f"FlashInfer has of it: {has}" in found.notes
-    assert ("flashinfer/scores.py", 4) in {(e.path, e.line) for e in found.evidence}
+    assert found.fi_lack.near == tuple(f"{what}: flashinfer.{k}" for k, what in known.items())
+    said = [note for note in found.notes if note.startswith("FlashInfer has of it: ")]
+    assert said == (["FlashInfer has of it: " + "; ".join(found.fi_lack.near)] if known else [])
+    places = {(e.path, e.line) for e in found.evidence}
+    assert {(f"flashinfer/{name}.py", 4) for name in known} <= places
 
 
 def test_a_faster_form_of_a_kernel_is_not_asked_for(judge: Judge) -> None:
@@ -820,6 +885,9 @@ def test_a_kernel_known_by_no_api_is_asked_for_where_the_sources_were_read(
     found = judge(kernel, {"flashinfer/version.txt": version})
     assert (found.fi_status, found.fi_lack is not None) == ("fi_missing", asked)
     assert (found.fi_lack is not None and not found.fi_lack.unread) == sure
+    if found.fi_lack is not None:
+        assert found.fi_lack.read_at == SPECS[spec].read_at
+        assert not any("FlashInfer has of it" in note for note in found.notes)
 
 
 def test_an_activation_that_this_flashinfer_does_not_know(judge: Judge) -> None:
@@ -835,4 +903,5 @@ def test_an_activation_that_this_flashinfer_does_not_know(judge: Judge) -> None:
     assert found.fi_status == "fi_missing"
     assert found.fi_lack is not None
     assert (found.fi_lack.request, found.fi_lack.limit) == ("moe.situ", "Situ activation")
+    assert found.fi_lack.data_type == "mxfp4"
     assert judge(kernel, {MOE: api + enum + "    Situ = 10\n"}).fi_status == "fi_supported"

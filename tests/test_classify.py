@@ -64,7 +64,9 @@ def sample(p):
 def judge(tmp_path: Path) -> Judge:
     """Writes files below three checkouts and gives the verdicts on a kernel."""
 
-    def call(kernel: RequiredKernel, files: dict[str, str] | None = None) -> ClassifiedKernel:
+    def call(
+        kernel: RequiredKernel, files: dict[str, str] | None = None, model: str = ""
+    ) -> ClassifiedKernel:
         for name, text in (BASICS | (files or {})).items():
             (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
             (tmp_path / name).write_text(text)
@@ -75,6 +77,7 @@ def judge(tmp_path: Path) -> Judge:
                 flashinfer=FlashInferIndex.open(tmp_path / "flashinfer", "f" * 40),
                 sglang=SglangIndex.open(tmp_path / "sglang", "a" * 40),
             ),
+            model,
         )
 
     return call
@@ -157,6 +160,12 @@ def test_a_dump_may_not_know_a_dtype(judge: Judge) -> None:
     content = ragged_dump(
         inputs__q={"dtype": "unknown", "shape": ["total_q", "num_qo_heads", "head_dim"]}
     )
+    found = judge(RAGGED, definition("gqa_ragged_h8_kv2_d128", "gqa_ragged", **content))
+    assert found.phase1_status == "existing"
+
+
+def test_a_dump_may_leave_an_axis_out(judge: Judge) -> None:
+    content = ragged_dump(axes__head_dim=None)
     found = judge(RAGGED, definition("gqa_ragged_h8_kv2_d128", "gqa_ragged", **content))
     assert found.phase1_status == "existing"
 
@@ -268,12 +277,43 @@ def test_an_api_that_moved_to_another_module_is_not_called_missing(judge: Judge)
     found = judge(TOP_P, {SAMPLING: "", **moved})
     assert verdicts(found) == ("new", None, None, None)
     assert any("top_p_sampling_from_probs in flashinfer/choosing.py" in n for n in found.notes)
+    places = {(e.path, e.found) for e in found.evidence}
+    assert {("flashinfer", False), ("flashinfer/choosing.py", True)} <= places
+
+
+def test_every_place_that_an_api_may_have_moved_to_is_named(judge: Judge) -> None:
+    api = PLAIN.format(name="top_p_sampling_from_probs")
+    moved = {"flashinfer/flashinfer/a.py": api, "flashinfer/flashinfer/b.py": api}
+    (note,) = [n for n in judge(TOP_P, {SAMPLING: "", **moved}).notes if n.startswith("fi_status")]
+    name = "top_p_sampling_from_probs"
+    assert note.endswith(f"FlashInfer has {name} in flashinfer/a.py, {name} in flashinfer/b.py")
 
 
 def test_an_api_that_is_another_kernel_did_not_move(judge: Judge) -> None:
     files = {"flashinfer/flashinfer/kda_decode.py": PLAIN.format(name="recurrent_kda")}
     found = judge(need("recurrent_kda", "recurrent_kda_h8"), files)
     assert found.fi_status == "fi_missing"
+
+
+def test_the_first_layout_of_the_package_is_no_move_either(tmp_path: Path) -> None:
+    """FlashInfer 0.1 had its package below python/."""
+    files = {
+        "flashinfer/python/flashinfer/__init__.py": "",
+        "flashinfer/python/flashinfer/kda_decode.py": PLAIN.format(name="recurrent_kda"),
+        "sglang/python/sglang/__init__.py": "",
+        "flashinfer-trace/definitions/other/other.json": BASICS[
+            "flashinfer-trace/definitions/other/other.json"
+        ],
+    }
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    sources = Sources(
+        dataset=DatasetIndex.open(tmp_path / "flashinfer-trace", None),
+        flashinfer=FlashInferIndex.open(tmp_path / "flashinfer", None),
+        sglang=SglangIndex.open(tmp_path / "sglang", None),
+    )
+    assert classify(need("recurrent_kda", "recurrent_kda_h8"), sources).fi_status == "fi_missing"
 
 
 def test_an_api_without_a_template(judge: Judge) -> None:
@@ -284,8 +324,23 @@ def test_an_api_without_a_template(judge: Judge) -> None:
 def test_a_module_that_cannot_be_parsed_leaves_both_open(judge: Judge) -> None:
     found = judge(TOP_P, {SAMPLING: "def top_p_sampling_from_probs(:", USE: TOP_P_CALL})
     assert verdicts(found) == ("new", None, None, None)
-    assert any("fi_status undecided" in note for note in found.notes)
+    (why,) = [note for note in found.notes if note.startswith("fi_status undecided: ")]
+    assert "flashinfer/sampling.py" in why
     assert any("sgl_status undecided" in note for note in found.notes)
+
+
+def test_what_was_looked_for_is_shown_where_another_api_could_not_be_read(judge: Judge) -> None:
+    package = "from .fast import trtllm_batch_decode_with_kv_cache\n"
+    files = {
+        "flashinfer/flashinfer/decode/__init__.py": package,
+        "flashinfer/flashinfer/decode/fast.py": "def trtllm(:",
+    }
+    found = judge(decode(4), files | GROUPS)
+    assert found.fi_status is None
+    searched = [e for e in found.evidence if e.repository == "flashinfer"]
+    assert [(e.looked_for, e.found) for e in searched] == [
+        ("flashinfer.decode.BatchDecodeWithPagedKVCacheWrapper", False)
+    ]
 
 
 def test_a_definition_that_leaves_an_axis_open_is_there(judge: Judge) -> None:
@@ -578,6 +633,20 @@ def test_an_argument_tells_sparse_attention_from_dense(
     assert judge(latent("mla_paged_decode"), files).sgl_status == dense
 
 
+@pytest.mark.parametrize("parameters", ["q, sparse_mla_top_k=0", "q"])
+def test_the_argument_that_decides_is_shown(judge: Judge, parameters: str) -> None:
+    found = judge(latent("dsa_sparse_attention"), mla_files(parameters, "q"))
+    shown = [
+        (e.line, e.found, e.looked_for) for e in found.evidence if e.repository == "flashinfer"
+    ]
+    there = "sparse_mla_top_k" in parameters
+    assert shown[0][:2] == (5, True)
+    assert [(line, is_there) for line, is_there, what in shown if "sparse_mla_top_k" in what] == [
+        (5, there)
+    ]
+    assert len(shown) == (3 if there else 2)
+
+
 def test_the_template_is_that_of_the_tagged_api(judge: Judge) -> None:
     """Another API that implements it as well is support, but says nothing of the template."""
     kernel = decode(4)
@@ -704,6 +773,8 @@ def test_gemm_is_pytorch_and_sglangs_linear_layer(
     files = {"flashinfer/flashinfer/gemm.py": gemm.format(name="mm_bf16"), LINEAR: LINEAR_LAYER}
     found = judge(GEMM, files)
     assert verdicts(found) == ("new", "fi_supported", traced, "sgl_integrated")
+    searched = [e.found for e in found.evidence if e.repository == "flashinfer"]
+    assert searched[:1] == {True: [True], False: [gemm != ""], None: []}[traced]
     assert {e.path for e in found.evidence if e.repository == "sglang"} == {
         "python/sglang/srt/layers/linear.py"
     }
@@ -874,6 +945,7 @@ def test_a_faster_form_of_a_kernel_is_not_asked_for(judge: Judge) -> None:
         ("0.6.7", "lightning_attention_decode", True, True),
         ("99.0", "lightning_attention_decode", True, False),
         ("", "lightning_attention_decode", True, False),
+        ("main", "lightning_attention_decode", True, False),
         ("0.6.7", "sigmoid_mul", False, False),
     ],
 )
@@ -887,6 +959,8 @@ def test_a_kernel_known_by_no_api_is_asked_for_where_the_sources_were_read(
     assert (found.fi_lack is not None and not found.fi_lack.unread) == sure
     if found.fi_lack is not None:
         assert found.fi_lack.read_at == SPECS[spec].read_at
+        asked_as, _ = SPECS[spec].asked_as or (spec, "")
+        assert found.fi_lack.request == asked_as
         assert not any("FlashInfer has of it" in note for note in found.notes)
 
 
@@ -905,3 +979,107 @@ def test_an_activation_that_this_flashinfer_does_not_know(judge: Judge) -> None:
     assert (found.fi_lack.request, found.fi_lack.limit) == ("moe.situ", "Situ activation")
     assert found.fi_lack.data_type == "mxfp4"
     assert judge(kernel, {MOE: api + enum + "    Situ = 10\n"}).fi_status == "fi_supported"
+
+
+def test_what_an_api_needs_besides_is_named_as_what_it_is(judge: Judge) -> None:
+    """A member of an enumeration of whose kind nothing is known; one that isn't there says no more
+    than that."""
+    spec = "trtllm_fp4_block_scale_routed_moe_mxfp4"
+    axes = {"top_k": 16, "num_local_experts": 8, "hidden_size": 512, "activation_type": 10}
+    kernel = need(spec, "trtllm_fp4_block_scale_routed_moe_topk16_e8_h512_act10", **axes)
+    wanted = ("flashinfer.fused_moe.Nowhere.First", "flashinfer.fused_moe.core.Layout.Blocked")
+    layout = "class Layout:\n    Major = 0\n"
+    files = {
+        "flashinfer/flashinfer/fused_moe/__init__.py": "from .core import"
+        " trtllm_fp4_block_scale_routed_moe as trtllm_fp4_block_scale_routed_moe\n",
+        "flashinfer/flashinfer/fused_moe/core.py": PLAIN.format(
+            name="trtllm_fp4_block_scale_routed_moe"
+        )
+        + layout,
+    }
+    found = judge(kernel.model_copy(update={"requires": wanted}), files)
+    assert found.fi_status == "fi_missing"
+    assert found.fi_lack is not None
+    assert (found.fi_lack.request, found.fi_lack.limit) == ("moe.blocked", "Blocked")
+    assert "not checked: flashinfer.fused_moe.Nowhere is not there" in found.notes
+    assert f"this FlashInfer has no {wanted[1]}" in found.notes
+
+
+SPARSE = need(
+    "msa_sparse_attention", "msa_sparse_attention_h20_kv1_d64",
+    num_qo_heads=20, num_kv_heads=1, head_dim=64, topk=16,
+)  # fmt: skip
+SPARSE_API = {
+    "flashinfer/flashinfer/msa_ops/__init__.py": "from .api import msa_sparse_attention as"
+    " msa_sparse_attention\n",
+    "flashinfer/flashinfer/msa_ops/api.py": PLAIN.format(name="msa_sparse_attention"),
+}
+
+
+def limits_of(spec: str, *about: str) -> dict[str, str]:
+    """Files that state those limits of a kernel."""
+    files: dict[str, str] = {}
+    for path in SPECS[spec].paths:
+        for limit in path.limits:
+            if limit.what.startswith(about):
+                files[f"flashinfer/{limit.file}"] = f"# {limit.text}\n"
+    return files
+
+
+def test_all_limits_that_refuse_a_shape_are_asked_for(judge: Judge) -> None:
+    found = judge(SPARSE, SPARSE_API | limits_of(SPARSE.spec, "head dimension", "group size"))
+    assert found.fi_status == "fi_missing"
+    assert found.fi_lack is not None
+    assert found.fi_lack.limit == "group size and head dimension"
+    assert found.fi_lack.request.endswith(".group-size-and-head-dimension")
+
+
+def test_a_limit_that_is_not_stated_hides_no_other(judge: Judge) -> None:
+    found = judge(SPARSE, SPARSE_API | limits_of(SPARSE.spec, "group size"))
+    assert found.fi_status is None
+    assert ways(found)["SM100 prefill"][0] == "refuses"
+    assert ways(found)["SM120 prefill"][0] == "not checked"
+
+
+BACKEND_FILES = {
+    "sglang/python/sglang/srt/layers/attention/attention_registry.py": """\
+def register_attention_backend(name): ...
+
+@register_attention_backend("fast")
+def create_fast(runner):
+    from sglang.srt.layers.attention.fast_backend import FastBackend
+    return FastBackend(runner)
+""",
+    "sglang/python/sglang/srt/layers/attention/fast_backend.py": """\
+from flashinfer.decode import BatchDecodeWithPagedKVCacheWrapper
+
+class FastBackend:
+    def __init__(self):
+        self.wrapper = BatchDecodeWithPagedKVCacheWrapper()
+""",
+    "sglang/python/sglang/srt/server_args.py": """\
+class ServerArgs:
+    attention_backend: str | None = None
+""",
+    "sglang/python/sglang/srt/models/sample.py": """\
+from sglang.srt.layers.radix_attention import RadixAttention
+
+class SampleForCausalLM:
+    def __init__(self):
+        self.attn = RadixAttention()
+""",
+}
+UNSEEN = "SGLang uses it; that this model does was not seen"
+
+
+def test_how_sglang_comes_to_it_is_said_and_whether_this_model_does(judge: Judge) -> None:
+    files = {DECODE: WRAPPER.format(name="BatchDecodeWithPagedKVCacheWrapper")} | BACKEND_FILES
+    seen = judge(decode(4), files | GROUPS | HEAD_DIM, "SampleForCausalLM")
+    assert seen.sgl_status == "sgl_integrated"
+    assert "SGLang: --attention-backend fast" in seen.notes
+    assert UNSEEN not in seen.notes
+    assert UNSEEN in judge(decode(4)).notes
+    undecided = judge(decode(5, 96))
+    assert undecided.sgl_status is None
+    assert "SGLang: --attention-backend fast" in undecided.notes
+    assert UNSEEN not in undecided.notes

@@ -672,7 +672,8 @@ def test_a_template_that_cannot_be_looked_up_is_open_although_another_api_is_the
     }
     found = judge(decode(4), files | GROUPS)
     assert (found.fi_status, found.fi_trace_template) == ("fi_supported", None)
-    assert any(note.startswith("fi_trace_template undecided") for note in found.notes)
+    (why,) = [note for note in found.notes if note.startswith("fi_trace_template undecided")]
+    assert "flashinfer/decode/wrappers.py" in why
 
 
 def test_a_limit_that_the_file_no_longer_states_refuses_nothing(judge: Judge) -> None:
@@ -722,6 +723,19 @@ def test_a_neighbour_or_a_comment_is_no_call(judge: Judge) -> None:
     found = judge(TOP_P, files)
     assert found.sgl_status == "sgl_missing"
     assert [e.found for e in found.evidence if e.repository == "sglang"] == [False]
+
+
+def test_a_kernel_of_the_same_name_that_is_not_flashinfer_s_is_said(judge: Judge) -> None:
+    files = {
+        SAMPLING: TRACED.format(name="top_p_sampling_from_probs"),
+        "sglang/sgl-kernel/python/sgl_kernel/__init__.py": "def top_p_sampling_from_probs(p):\n"
+        "    return 1\n",
+        USE: TOP_P_CALL.replace("flashinfer.sampling", "sgl_kernel"),
+    }
+    found = judge(TOP_P, files)
+    assert found.sgl_status == "sgl_missing"
+    named = "sgl_kernel.top_p_sampling_from_probs"
+    assert f"SGLang uses {named}, which does not forward to FlashInfer" in found.notes
 
 
 def test_a_use_that_may_be_in_an_unreadable_file_is_open(judge: Judge) -> None:
@@ -959,6 +973,8 @@ def test_a_kernel_known_by_no_api_is_asked_for_where_the_sources_were_read(
     assert (found.fi_lack is not None and not found.fi_lack.unread) == sure
     if found.fi_lack is not None:
         assert found.fi_lack.read_at == SPECS[spec].read_at
+        looked_at = f"only names were looked for in FlashInfer {version or 'of this commit'};"
+        assert found.fi_lack.unread.startswith("" if sure else looked_at)
         asked_as, _ = SPECS[spec].asked_as or (spec, "")
         assert found.fi_lack.request == asked_as
         assert not any("FlashInfer has of it" in note for note in found.notes)

@@ -45,6 +45,7 @@ TESTS = (
     "tests/publish/test_plan.py",
     "tests/publish/test_possible_matches.py",
     "tests/test_classify.py",
+    "tests/test_depth.py",
     "tests/test_golden.py",
     "tests/test_requirements.py",
     "tests/test_formulas.py",

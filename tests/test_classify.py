@@ -2,12 +2,13 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from discover_models.classify import Sources, classify, tagged_only
+from discover_models.classify import Sources, classify, support, tagged_only
 from discover_models.domain.kernel import Axis, ClassifiedKernel, Lack, RequiredKernel
 from discover_models.errors import SourceError
 from discover_models.ops import SPECS
@@ -235,6 +236,8 @@ def test_what_only_the_tags_give_is_added_once(tmp_path: Path) -> None:
         "existing",
     )
     assert found.required.axes["N"].value == 8
+    assert found.required.axes["N"].expression == "the definition itself"
+    assert found.required.spec == ""
     assert found.notes == ("from the dataset's tag; no formula yields it",)
     assert found.workloads is False
     assert found.evidence == dataset.evidence(dataset.definitions["b"])
@@ -367,6 +370,20 @@ def test_a_source_that_failed_leaves_its_verdict_open(tmp_path: Path, failed: st
         assert "fi_status undecided: it could not be cloned" in found.notes
     else:
         assert verdicts(found) == ("new", "fi_missing", None, "n/a")
+
+
+def test_support_is_asked_for_apart_from_the_dataset(judge: Judge, tmp_path: Path) -> None:
+    axes = {"vocab_size": {"type": "const", "value": 1000}}
+    files = definition(TOP_P.definition_name, "sampling", axes=axes)
+    judge(TOP_P, files | {SAMPLING: TRACED.format(name="top_p_sampling_from_probs")})
+    sources = Sources(
+        dataset=DatasetIndex.open(tmp_path / "flashinfer-trace", None),
+        flashinfer=FlashInferIndex.open(tmp_path / "flashinfer", None),
+        sglang=SglangIndex.open(tmp_path / "sglang", None),
+    )
+    assert verdicts(support(TOP_P, sources)) == ("new", "fi_supported", True, "sgl_missing")
+    with pytest.raises(SourceError, match="no dataset"):
+        support(TOP_P, replace(sources, dataset=SourceError("no dataset")))
 
 
 def test_without_the_dataset_there_is_no_verdict() -> None:

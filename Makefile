@@ -10,13 +10,14 @@
 #   make torture    break many more files and requests than make test does (about 15 minutes)
 #   make replay     weekly runs over a real workspace's releases (DISCOVER_MODELS_WORKSPACE): every
 #                   request to FlashInfer that they file (10 minutes and more)
+#   make mutants    change the rules one place at a time: which changes does no test notice? (an hour)
 #   make coverage   which branches of the rules the tests reach (about 15 minutes)
 #   make audit-dependencies  known weaknesses of what uv.lock pins (asks osv.dev)
 #   make bench      measure; DISCOVER_MODELS_WORKSPACE names a real workspace
 #   make workspace  bring the real repositories into WORKSPACE (default tmp)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint lint-action image image-test format config-classes torture coverage audit-dependencies replay bench workspace sync
+.PHONY: help demo test lint lint-action image image-test format config-classes torture mutants coverage audit-dependencies replay bench workspace sync
 
 PYTHON ?= python3
 WORKSPACE ?= tmp
@@ -82,6 +83,10 @@ torture: sync
 replay: sync
 	@$(RUN) python scripts/get_emulator.py
 	$(RUN) pytest -s tests/real/test_request_replay.py $(ARGS)
+
+RULES ?= $(addprefix src/discover_models/,domain/*.py ops/*.py classify.py publish/plan.py)
+mutants: sync
+	$(RUN) python scripts/mutants.py --to build/mutants $(RULES)
 
 # The rules are listed in pyproject.toml; one that only real repositories reach needs a workspace.
 coverage: sync

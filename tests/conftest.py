@@ -9,7 +9,9 @@ import pytest
 from discover_models import cli
 
 # How long an example takes says nothing about the program on a machine that does other things too.
-hypothesis.settings.register_profile("untimed", deadline=None)
+hypothesis.settings.register_profile(
+    "untimed", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
 hypothesis.settings.load_profile("untimed")
 
 

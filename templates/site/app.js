@@ -13,7 +13,7 @@
     existing: "It is in the dataset: nothing to do.",
     ready: "Collect workloads: FlashInfer has it and SGLang calls it.",
     sgl_missing: "Send SGLang a pull request that calls what FlashInfer has; collect workloads after that.",
-    fi_missing: "File a kernel request with FlashInfer; no workloads can be collected before it is there.",
+    fi_missing: "File a kernel request with FlashInfer unless the notes say that it is not asked for; no workloads can be collected before it is there.",
     undecided: "Settle by hand what could not be read for certain; the notes say why.",
   };
   const WORST = [3, 2, 4, 1, 0].filter((n) => n < data.states.length); // what a cell's colour tells first

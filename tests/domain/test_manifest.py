@@ -6,7 +6,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from builders import depth, existing, inventory, missing, sample, supported, undecided
+from builders import depth, evidence, existing, inventory, missing, sample, supported, undecided
 from discover_models.domain.depth import Depth
 from discover_models.domain.kernel import ClassifiedKernel
 from discover_models.domain.manifest import from_inventory
@@ -38,6 +38,37 @@ def test_an_existing_definition_has_no_further_verdict() -> None:
     entry = entries(existing("rmsnorm_h4096"))["rmsnorm_h4096"]
     assert verdicts(entry) == {"phase1_status": "existing"}
     assert entry["dataset_name"] == "rmsnorm_h4096"
+
+
+def test_an_existing_definition_has_no_verdict_even_where_one_was_reached() -> None:
+    looked_at = existing("x", fi_status="fi_supported", sgl_status="sgl_integrated")
+    assert verdicts(entries(looked_at)["x"]) == {"phase1_status": "existing"}
+
+
+def test_an_existing_definition_says_under_which_name_it_is_there() -> None:
+    assert entries(existing("x", matched_name="y"))["x"]["dataset_name"] == "y"
+    assert entries(existing("x", matched_name=""))["x"]["dataset_name"] == "x"
+
+
+def test_repositories_are_named_in_the_manifest_s_way() -> None:
+    found = json.loads(dump(from_inventory(inventory(repo_shas={"sgl-cookbook": "c" * 40}), TODAY)))
+    assert found["repo_shas"] == {"sgl_cookbook": "c" * 12}
+
+
+def test_variants_and_implementation_are_written() -> None:
+    implementation = evidence("sglang", "python/sglang/srt/models/sample.py", 12)
+    sampled = inventory(variants=("org/Sample-FP8",), implementation=implementation)
+    found = json.loads(dump(from_inventory(sampled, TODAY)))
+    assert found["variants"] == [{"hf_repo_id": "org/Sample-FP8"}]
+    assert found["implementation"]["path"] == "python/sglang/srt/models/sample.py"
+    assert found["implementation"]["line"] == 12
+
+
+def test_one_note_may_stand_without_a_list() -> None:
+    written = json.loads(dump(from_inventory(inventory(supported("x")), TODAY)))
+    written["kernels"][0]["notes"] = "looked at by hand"
+    (kernel,) = parse(json.dumps(written).encode(), "x.json").kernels
+    assert kernel.notes == ("looked at by hand",)
 
 
 def test_a_supported_definition_has_all_verdicts() -> None:

@@ -20,6 +20,7 @@ from discover_models.domain.model_name import (
         ("Llama 3.1/3.3 70B", ("Llama 3.1 70B", "Llama 3.3 70B")),
         ("Qwen3 8B (dense)", ("Qwen3 8B",)),
         ("GLM-4.6", ("GLM-4.6",)),
+        ("DeepSeek V3/", ("DeepSeek V3",)),
     ],
 )
 def test_titles_for_people(title: str, names: tuple[str, ...]) -> None:
@@ -167,3 +168,34 @@ def test_which_words_tell_two_models_apart(left: str, right: str, same: bool) ->
 
 def test_a_name_of_absurd_numbers_is_no_relative_that_stops_a_run() -> None:
     kinship("a/Qwen3-" + "9" * 5000 + "x8b", "a/Qwen3-8B")
+
+
+def test_an_id_may_lack_the_organisation() -> None:
+    assert plain_slugs("gpt2") == {"gpt2"}
+    assert same_model("gpt2", "openai-community/gpt2")
+
+
+def test_the_organisation_says_nothing_of_quantisation() -> None:
+    assert plain_slugs("gguf/Qwen3-8B") == {"qwen3-8b"}
+
+
+def test_the_organisation_s_own_name_may_stand_before_the_model_s() -> None:
+    assert plain_slugs("mamba/Mamba-7B") == {"mamba-7b", "7b"}
+    assert plain_slugs("mamba/Mamba") == {"mamba"}
+
+
+def test_a_version_in_front_is_part_of_the_name() -> None:
+    assert read_name("V2-Lite").words == ("v2", "lite")
+
+
+def test_a_title_without_size_and_release_means_every_release() -> None:
+    assert tracked_title("a/Mistral-Instruct-v0.3", ["Mistral 7B"]) == "Mistral 7B"
+
+
+@pytest.mark.parametrize("name", ["-", "", "3B-model", "1-2"])
+def test_names_without_leading_letters_are_of_no_series(name: str) -> None:
+    assert kinship(f"a/{name}", f"b/{name}") is None
+
+
+def test_numbers_side_by_side_are_kept_apart_by_one_sign() -> None:
+    assert read_name("Llama-3-1").identity == "llama3-1"

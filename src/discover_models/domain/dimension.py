@@ -95,5 +95,5 @@ def _combine(left: Dim, right: Dim | int, sign: str, compute: Callable[[int, int
 
 def _grouped(dim: Dim, sign: str) -> str:
     """The expression, in brackets where the sign binds tighter than it."""
-    needs_brackets = sign in "·/" and (" + " in dim.expression or " - " in dim.expression)
+    needs_brackets = sign in ("·", "/") and (" + " in dim.expression or " - " in dim.expression)
     return f"({dim.expression})" if needs_brackets else dim.expression

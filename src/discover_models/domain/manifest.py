@@ -32,7 +32,7 @@ def _as_lines(value: object) -> object:
 
 def _no_default_title(schema: dict[str, Any]) -> None:
     """Leave out the titles that only repeat field names."""
-    for field in schema.get("properties", {}).values():
+    for field in schema["properties"].values():
         field.pop("title", None)
 
 

@@ -100,7 +100,9 @@ class Snapshot:
 
 def is_ours(login: str | None, authors: Iterable[str]) -> bool:
     """Whether this account may speak for the bot; GitHub's logins ignore case."""
-    return bool(login) and (login or "").casefold() in {a.casefold() for a in authors}
+    if not login:
+        return False
+    return login.casefold() in {a.casefold() for a in authors}
 
 
 def plan(

@@ -227,7 +227,7 @@ def _parallelism(
 
 def _cookbook_notes(world: World) -> tuple[str, ...]:
     return tuple(
-        f"sizes are not from the cookbook, of which {file}{UNREAD}{why}"
+        f"the cookbook{UNREAD}{file}: {why}; sizes are not from it"
         for file, why in world.cookbook.errors.items()
     )
 

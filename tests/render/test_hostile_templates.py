@@ -6,6 +6,7 @@ nothing shown that GitHub would link or notify somebody of.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable
 from datetime import UTC, date, datetime
@@ -53,6 +54,8 @@ from discover_models.run_record import Model, Planned, RunRecord
 from markdown_tree import HOSTILE, STRINGS, shown, structure
 from render.test_escape import everywhere
 
+LONG = "DISCOVER_MODELS_EXAMPLES" in os.environ
+EXAMPLES = int(os.environ.get("DISCOVER_MODELS_EXAMPLES", "25"))
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
 PAGE = Page(
     origins=builders.ORIGINS,
@@ -241,7 +244,7 @@ def test_no_known_trick_changes_what_a_template_makes(name: str, text: str) -> N
 
 @pytest.mark.parametrize("name", TEMPLATES)
 def test_no_text_changes_what_a_template_makes(name: str) -> None:
-    @settings(max_examples=25, deadline=None)
+    @settings(max_examples=EXAMPLES, deadline=None, derandomize=not LONG)
     @given(STRINGS)
     @example("https://evil.example/@a#1 xwww.example.com xgh-1 x@y")
     def any_text(text: str) -> None:

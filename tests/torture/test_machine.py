@@ -10,10 +10,12 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from discover_models import demo
+from sources.git_repos import git
 
 MODEL = "demo-org/Demo-MoE-16B"
 
@@ -61,6 +63,80 @@ def test_a_disk_that_is_full_leaves_no_half_file(folder: Path, largest: int) -> 
     again = run(folder, "--manifest-dir", "out")
     assert again.returncode == 0, again.stderr
     assert json.loads((folder / "out" / "demo-moe-16b.json").read_bytes())["kernels"]
+
+
+NAMES = (
+    b"--upload-pack=touch stolen", b"-x", b"$(touch stolen)", b"`touch stolen`", b"a\nb", b"a\tb",
+    b"\xff\xfe", b"x|y", b"<img src=x>", b"::error::x", b"@octo #1", b"..x", b"{{ 7*7 }}",
+    b"x" * 200,
+)  # fmt: skip
+PLACES = {
+    "sglang": ("python/sglang/srt/models", b".py", b"class X:\n    pass\nEntryClass = X\n"),
+    "flashinfer": ("flashinfer/norm", b".py", b"def rmsnorm(x): ...\n"),
+    "sgl-cookbook": ("data/models/generated/v0.0.1", b".yaml", b"vendor: x\nfamilies: []\n"),
+    "flashinfer-trace": ("workloads/rmsnorm", b".jsonl", b"{}\n"),
+}
+
+
+def _add(repository: Path, files: dict[bytes, bytes | Path]) -> None:
+    """Commit files, or links, by their names."""
+    place = os.fsencode(repository / PLACES[repository.name][0])
+    os.makedirs(place, exist_ok=True)
+    for name, content in files.items():
+        path = os.path.join(place, name)
+        if isinstance(content, Path):
+            os.symlink(os.fsencode(content), path)
+        else:
+            with open(path, "wb") as file:
+                file.write(content)
+    git(repository, "add", "-A")
+    git(repository, "commit", "-q", "-m", "Names")
+
+
+def _verdicts(file: Path) -> dict[str, list[Any]]:
+    said = ("phase1_status", "fi_status", "sgl_status", "fi_trace_template")
+    kernels = json.loads(file.read_bytes())["kernels"]
+    return {k["definition_name"]: [k.get(name) for name in said] for k in kernels}
+
+
+def _tried(folder: Path, name: str) -> dict[str, list[Any]]:
+    done = run(folder, "--manifest-dir", name, "--discover", "--since", "2020-01-01")
+    assert "Traceback" not in done.stderr
+    assert done.returncode == 0, done.stderr
+    assert not list(folder.rglob("stolen"))
+    kept = "".join(p.read_text(errors="replace") for p in folder.rglob("cache/*") if p.is_file())
+    assert "sesame" not in f"{done.stdout}{done.stderr}{kept}".casefold()
+    return _verdicts(folder / name / "demo-moe-16b.json")
+
+
+@pytest.fixture
+def links(folder: Path) -> dict[bytes, Path]:
+    """Where links of a clone could lead, by their names."""
+    secret = folder / "secret"
+    secret.write_text("@flashinfer_api\ndef sesame_rmsnorm(x): ...\nclass Sesame: ...\n")
+    return {b"loop": Path("loop"), b"zero": Path("/dev/zero"), b"out": secret}
+
+
+def test_a_name_of_a_file_is_nothing_but_a_name(folder: Path, links: dict[bytes, Path]) -> None:
+    before = _tried(folder, "before")
+    for name, (_, suffix, content) in PLACES.items():
+        files: dict[bytes, bytes | Path] = {odd + suffix: content for odd in NAMES}
+        if name != "sglang":
+            files |= {link + suffix: target for link, target in links.items()}
+        _add(folder / "workspace" / name, {**files, b"up": Path("../../../..")})
+    assert _tried(folder, "after") == before
+
+
+def test_links_among_the_models_leave_verdicts_undecided(
+    folder: Path, links: dict[bytes, Path]
+) -> None:
+    before = _tried(folder, "before")
+    _add(folder / "workspace" / "sglang", {name + b".py": to for name, to in links.items()})
+    after = _tried(folder, "after")
+    assert after
+    for name, verdicts in after.items():
+        for old, new in zip(before.get(name, [None] * 4), verdicts, strict=True):
+            assert new in (old, None), name
 
 
 def test_a_full_device_as_output_is_one_sentence(folder: Path) -> None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from discover_models.errors import SourceError
+from discover_models.sources.files import read_or_nothing
 from discover_models.sources.public_api import dotted_name
 from discover_models.sources.python_module import imported_names
 from discover_models.sources.python_source import parse_python
@@ -24,9 +25,10 @@ class Use:
 
 
 class ApiUses:
-    """Looks through the Python files below some folders; each is parsed at most once."""
+    """Looks through the Python files below folders of a checkout; each is parsed at most once."""
 
-    def __init__(self, folders: tuple[Path, ...], package: str) -> None:
+    def __init__(self, checkout: Path, folders: tuple[Path, ...], package: str) -> None:
+        self._checkout = checkout
         self._folders = folders
         self._package = package
         self._texts: dict[Path, bytes] | None = None
@@ -43,7 +45,8 @@ class ApiUses:
     def _files(self) -> dict[Path, bytes]:
         if self._texts is None:
             paths = sorted(p for folder in self._folders for p in folder.rglob("*.py"))
-            texts = {path: _read(path) for path in paths}
+            root = self._checkout
+            texts = {p: read_or_nothing(root, p.relative_to(root).as_posix()) for p in paths}
             word = self._package.encode()
             self._texts = {path: text for path, text in texts.items() if word in text}
         return self._texts
@@ -63,13 +66,6 @@ def _mentions(text: bytes, name: str) -> bool:
     """Whether a whole word of the text is the name; the plain search goes first, it is fast."""
     word = name.encode()
     return word in text and re.search(rb"\b" + re.escape(word) + rb"\b", text) is not None
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError:
-        return b""
 
 
 def _uses(tree: ast.Module, package: str) -> Iterator[Use]:

@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 
 from discover_models.errors import SourceError
+from discover_models.sources.files import read_inside
 from discover_models.sources.git import Git, unchanged_blobs
 
 
@@ -29,8 +30,8 @@ class Contents:
         if known is not None:
             return known
         try:
-            return "sha256:" + hashlib.sha256((self.checkout / path).read_bytes()).hexdigest()
-        except OSError:
+            return "sha256:" + hashlib.sha256(read_inside(self.checkout, path)).hexdigest()
+        except SourceError:
             return None
 
     def key(self, paths: Iterable[str]) -> str | None:

@@ -29,6 +29,26 @@ def read_text(root: Path, relative: str, *, limit: int = MAX_BYTES) -> str:
         raise SourceError(f"{relative} is no UTF-8 text") from error
 
 
+def read_inside(root: Path, relative: str, *, limit: int = MAX_BYTES) -> bytes:
+    """The bytes of one file below `root`; links are followed as long as they stay below it.
+
+    `SourceError` as for `read_text`. This one is for thousands of files.
+    """
+    base = os.path.realpath(root)
+    path = os.path.realpath(os.path.join(base, relative))
+    if not path.startswith(os.path.join(base, "")):
+        raise SourceError(f"{relative} leads out of the repository")
+    return read_regular(Path(path), relative, limit=limit)
+
+
+def read_or_nothing(root: Path, relative: str) -> bytes:
+    """Likewise, and nothing of what can't be read that way."""
+    try:
+        return read_inside(root, relative)
+    except SourceError:
+        return b""
+
+
 def read_regular(path: Path, name: str, *, limit: int = MAX_BYTES) -> bytes:
     """The bytes of a regular file; `SourceError` for anything else and for more than `limit`.
 

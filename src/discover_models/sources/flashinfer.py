@@ -24,6 +24,7 @@ from discover_models.domain.evidence import Evidence
 from discover_models.domain.kernel import ApiLookup
 from discover_models.errors import SourceError
 from discover_models.sources.api_uses import ApiUses
+from discover_models.sources.files import read_inside, read_or_nothing
 from discover_models.sources.flashinfer_files import PACKAGES, TEST_FOLDERS, limit_files
 from discover_models.sources.flashinfer_releases import Releases
 from discover_models.sources.public_api import (
@@ -66,8 +67,8 @@ class FlashInferIndex:
         self._commit = commit
         self._api = PublicApi(root)
         self._templates = TraceTemplates(self._api)
-        folders = (checkout / name for name in TEST_FOLDERS)
-        self._uses = ApiUses(tuple(f for f in folders if f.is_dir()), self._api.name)
+        folders = tuple(f for name in TEST_FOLDERS if (f := checkout / name).is_dir())
+        self._uses = ApiUses(checkout, folders, self._api.name)
         self._keys: dict[str, tuple[str, int] | None] = {}
         self._texts: dict[str, str | None] = {}
         self._trees: dict[Path, ast.Module] = {}
@@ -92,11 +93,12 @@ class FlashInferIndex:
 
     @cached_property
     def _version(self) -> str | None:
+        meta = (self._api.root / "_build_meta.py").relative_to(self._checkout).as_posix()
         return (
-            _first_line(self._checkout / "version.txt")
-            or _stated(self._api.root / "_build_meta.py", r'^__version__ = "([^"]+)"')
-            or _project_version(self._checkout / "pyproject.toml")
-            or _project_version(self._checkout / "python" / "pyproject.toml")
+            (self._text("version.txt") or "").strip().partition("\n")[0]
+            or _stated(self._text(meta) or "", r'^__version__ = "([^"]+)"')
+            or _project_version(self._text("pyproject.toml") or "")
+            or _project_version(self._text("python/pyproject.toml") or "")
         )
 
     def find(self, api: str, *, template_hint: str | None = None) -> ApiLookup:
@@ -236,7 +238,7 @@ class FlashInferIndex:
         found = [
             each
             for each in limit_files(self._checkout, path)
-            if each != path and sought in (self._checkout / each).read_bytes()
+            if each != path and sought in read_or_nothing(self._checkout, each)
         ]
         named = [each for each in found if Path(each).name == Path(path).name]
         candidates = named or found
@@ -267,7 +269,8 @@ class FlashInferIndex:
         for path in sorted(self._api.root.rglob("*.py")):
             if path.relative_to(self._api.root).parts[0] in _NOT_API:
                 continue
-            text = path.read_text("utf-8", errors="replace")
+            name = path.relative_to(self._checkout).as_posix()
+            text = read_or_nothing(self._checkout, name).decode("utf-8", errors="replace")
             for mark in _MARKED.finditer(text):
                 line = text.count("\n", 0, mark.start(1)) + 1
                 found.append((path, line, mark[1]))
@@ -275,9 +278,11 @@ class FlashInferIndex:
 
     def _text(self, path: str) -> str | None:
         if path not in self._texts:
-            file = self._checkout / path
-            known = file.is_file()
-            self._texts[path] = file.read_text("utf-8", errors="replace") if known else None
+            try:
+                content = read_inside(self._checkout, path)
+                self._texts[path] = content.decode("utf-8", errors="replace")
+            except SourceError:
+                self._texts[path] = None
         return self._texts[path]
 
     def _refused_name(self, api: str) -> str:
@@ -581,24 +586,16 @@ def _calls_one_of(node: ast.expr | None, names: set[str]) -> bool:
     return isinstance(called, ast.Name) and called.id in names
 
 
-def _first_line(path: Path) -> str | None:
-    if not path.is_file():
-        return None
-    return path.read_text(encoding="utf-8", errors="replace").strip().partition("\n")[0] or None
-
-
-def _stated(path: Path, pattern: str) -> str | None:
-    if not path.is_file():
-        return None
-    found = re.search(pattern, path.read_text(encoding="utf-8", errors="replace"), re.MULTILINE)
+def _stated(text: str, pattern: str) -> str | None:
+    found = re.search(pattern, text, re.MULTILINE)
     return found.group(1) if found else None
 
 
-def _project_version(path: Path) -> str | None:
+def _project_version(text: str) -> str | None:
     """`[project] version`; None where it is dynamic or the file can't be read."""
     try:
-        project = tomllib.loads(path.read_text(encoding="utf-8")).get("project", {})
-    except (OSError, ValueError):
+        project = tomllib.loads(text).get("project", {})
+    except (ValueError, RecursionError):
         return None
     version = project.get("version")
     return version if isinstance(version, str) else None

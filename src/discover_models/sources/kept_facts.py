@@ -11,6 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from discover_models.sources.cache import DiskCache
 from discover_models.sources.contents import Contents
+from discover_models.sources.files import read_inside
 from discover_models.sources.python_uses import ModuleFacts
 
 _NAME = "sglang-files"
@@ -33,10 +34,10 @@ def _adapter() -> TypeAdapter[dict[str, _Entry]]:
 
 @dataclass(slots=True)
 class Seen:
-    """One file; it is read at the first question that was not asked before. May raise OSError."""
+    """One file, read at the first question that was not asked before. May raise SourceError."""
 
     path: str
-    _file: Path
+    _checkout: Path
     _entry: _Entry
     _source: bytes | None = None
 
@@ -58,7 +59,7 @@ class Seen:
 
     def _read(self) -> bytes:
         if self._source is None:
-            self._source = self._file.read_bytes()
+            self._source = read_inside(self._checkout, self.path)
         return self._source
 
 
@@ -76,7 +77,7 @@ class KeptFacts:
         self._now: dict[str, _Entry] = {}
 
     def file(self, path: str) -> Seen:
-        return Seen(path, self._checkout / path, self._entry(path))
+        return Seen(path, self._checkout, self._entry(path))
 
     def save(self) -> None:
         """Keep what is known of the files that were asked for."""

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 from discover_models.domain.evidence import Evidence
+from discover_models.sources.files import read_or_nothing
 from discover_models.sources.sglang_files import PACKAGE
 
 _PINS = (
@@ -18,10 +19,7 @@ _PINS = (
 def pinned_flashinfer(checkout: Path, commit: str | None) -> Evidence | None:
     """The line that asks for a version, which `note` names; None where none does."""
     for path, pattern in _PINS:
-        try:
-            text = (checkout / path).read_text("utf-8", errors="replace")
-        except OSError:
-            continue
+        text = read_or_nothing(checkout, path).decode("utf-8", errors="replace")
         found = re.search(pattern, text)
         if found:
             line = text.count("\n", 0, found.start(1)) + 1

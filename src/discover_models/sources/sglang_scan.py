@@ -65,7 +65,7 @@ class _Pass:
                     facts.append(seen.facts(_scan))
                 else:
                     self.rest[name] = seen
-            except OSError:
+            except SourceError:
                 unreadable.append(name)
         searched = len(facts) + len(self.rest)
         if not searched and not unreadable:
@@ -89,7 +89,7 @@ class _Pass:
     def _kernel_file(self, name: str, module: str) -> ModuleFacts:
         try:
             return self.kept.file(name).facts(lambda n, s: scan(module, n, s, _KERNEL_WATCH))
-        except OSError:
+        except SourceError:
             return ModuleFacts(module, name, error="it can't be read")
 
     def _importers(

@@ -16,6 +16,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TypeGuard
 
+from discover_models.sources.files import read_or_nothing
 from discover_models.sources.sglang_files import PACKAGE, python_files
 
 _REGISTRY = f"{PACKAGE}/srt/layers/attention/attention_registry.py"
@@ -458,10 +459,7 @@ class Ways:
         return tuple(python_files(self._checkout, self._checkout / PACKAGE))
 
     def _bytes(self, path: str) -> bytes:
-        try:
-            return (self._checkout / path).read_bytes()
-        except OSError:
-            return b""
+        return read_or_nothing(self._checkout, path)
 
     def _file(self, path: str) -> _File:
         if path not in self._read:

@@ -7,7 +7,7 @@ import json
 import re
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -21,6 +21,7 @@ from discover_models.sources.cache import DiskCache
 from discover_models.sources.class_defaults import defaults_by_place
 from discover_models.sources.config_defaults import ConfigLookup
 from discover_models.sources.contents import Contents
+from discover_models.sources.files import read_or_nothing
 
 if TYPE_CHECKING:
     from discover_models.sources.sglang_models.checkout import SglangSource
@@ -172,11 +173,10 @@ class SourceArchitectures:
         found: dict[str, tuple[str, int]] = {}
         for file in sorted((self._checkout / MODELS).rglob("*.py")):
             path = file.relative_to(self._checkout).as_posix()
-            with suppress(OSError):
-                content = b"\n" + file.read_bytes()
-                for match in _CLASS.finditer(content):
-                    line = content.count(b"\n", 0, match.start() + 1)
-                    found.setdefault(match[1].decode(), (path, line))
+            content = b"\n" + read_or_nothing(self._checkout, path)
+            for match in _CLASS.finditer(content):
+                line = content.count(b"\n", 0, match.start() + 1)
+                found.setdefault(match[1].decode(), (path, line))
         return found
 
     def _interpret(self, config: Mapping[str, object]) -> Architecture:

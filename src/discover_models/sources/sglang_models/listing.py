@@ -12,6 +12,7 @@ from discover_models.domain.listing import (
 )
 from discover_models.errors import SourceError
 from discover_models.sources.entry_class import registered_classes
+from discover_models.sources.files import read_inside
 from discover_models.sources.sglang_models.checkout import SglangSource
 from discover_models.sources.sglang_models.config_value import ConfigValue
 from discover_models.sources.sglang_models.interpreter import new_machine
@@ -74,7 +75,7 @@ def _entries(source: SglangSource, symbols: Symbols, warnings: list[str]) -> Ite
         if ENTRY not in space.bindings:
             continue
         path = space.file.path
-        text = (source.root / path).read_bytes().decode("utf-8-sig", "replace")
+        text = read_inside(source.root, path).decode("utf-8-sig", "replace")
         entries = registered_classes(text, path)
         warnings += [f"{path}: {text} in {ENTRY} was not followed" for text in entries.undecided]
         line = space.bindings[ENTRY][-1].statement.lineno

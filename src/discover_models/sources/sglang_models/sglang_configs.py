@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import cast
 
 from discover_models.domain.dimension import Dim
+from discover_models.sources.files import read_or_nothing
 from discover_models.sources.sglang_models.calls import build_config
 from discover_models.sources.sglang_models.checkout import PACKAGE_ROOT
 from discover_models.sources.sglang_models.config_value import (
@@ -181,7 +182,9 @@ def model_types(machine: Machine) -> dict[str, list[str]]:
         table: dict[str, list[str]] = {}
         folder = machine.source.root / PACKAGE_ROOT / "sglang/srt/configs"
         for file in sorted(folder.glob("*.py")) if folder.is_dir() else []:
-            for name in _MODEL_TYPE.findall(file.read_text(encoding="utf-8")):
+            path = file.relative_to(machine.source.root).as_posix()
+            text = read_or_nothing(machine.source.root, path).decode("utf-8", "replace")
+            for name in _MODEL_TYPE.findall(text):
                 table.setdefault(name, []).append(f"{CONFIGS_PACKAGE}.{file.stem}")
         machine.config_modules = table
     return machine.config_modules

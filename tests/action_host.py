@@ -51,6 +51,13 @@ class Host:
     def run(self, event: str = "schedule", **inputs: str) -> int:
         """One run of the action; its exit code."""
         self.log.clear()
+        environment = self.surroundings(event, **inputs)
+        code = run_action(environment, self.log.append, self.time.timing())
+        assert Emulator.leaks(self.log) == []
+        return code
+
+    def surroundings(self, event: str = "schedule", **inputs: str) -> dict[str, str]:
+        """What a run finds in its environment; GitHub stands ready for it."""
         self.emulator.faults([*self.faults, *([self.config] if self.config else [])])
         (self.runner.folder / "files" / "output").unlink(missing_ok=True)
         given = {
@@ -59,7 +66,7 @@ class Host:
             "github-token": Emulator.token(BOT),
             **{name.replace("_", "-"): value for name, value in inputs.items()},
         }
-        environment = self.runner.environment(
+        return self.runner.environment(
             event,
             given,
             GITHUB_REPOSITORY=REPOSITORY,
@@ -67,9 +74,6 @@ class Host:
             GITHUB_SERVER_URL=self.server.as_uri(),
             **self.environment,
         )
-        code = run_action(environment, self.log.append, self.time.timing())
-        assert Emulator.leaks(self.log) == []
-        return code
 
     @property
     def workspace(self) -> Path:

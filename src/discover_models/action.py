@@ -22,7 +22,7 @@ from discover_models.action_job import Job, choose_job
 from discover_models.bot_config import BotConfig, parse_config
 from discover_models.demand import Downloads
 from discover_models.domain.manifest import from_inventory
-from discover_models.errors import DiscoverError, UsageError
+from discover_models.errors import DiscoverError, UsageError, of_the_disk
 from discover_models.pipeline import RunResult, run
 from discover_models.publish.run import Extras, Priority, PublishReport, unread_verdicts
 from discover_models.publish.state_value import PublishState
@@ -60,7 +60,10 @@ def run_action(environment: Mapping[str, str], write: Callable[[str], None], tim
     except DiscoverError as error:
         log.annotate("error", str(error))
         return EXIT_FAILED
-    except Exception:
+    except Exception as error:
+        if refused := of_the_disk(error):
+            log.annotate("error", refused)
+            return EXIT_FAILED
         for line in traceback.format_exc().splitlines():
             log.say(line)
         log.annotate("error", "This is a bug in discover-models; please report it with the log.")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Protocol, TypeVar, get_args
 
 import typer
 
-from discover_models.errors import DiscoverError, UsageError
+from discover_models.errors import DiscoverError, UsageError, of_the_disk
 from discover_models.progress import Progress, Say
 from discover_models.settings import (
     AuditFormat,
@@ -565,7 +565,9 @@ def _guarded(command: Callable[[], object]) -> int:
         return _say(error, EXIT_FAILED)
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
-    except Exception:
+    except Exception as error:
+        if refused := of_the_disk(error):
+            return _say(refused, EXIT_FAILED)
         import traceback
 
         traceback.print_exc()
@@ -575,6 +577,6 @@ def _guarded(command: Callable[[], object]) -> int:
     return 0
 
 
-def _say(error: DiscoverError, code: int) -> int:
+def _say(error: DiscoverError | str, code: int) -> int:
     print(f"discover-models: {error}", file=sys.stderr)
     return code

@@ -1,8 +1,19 @@
 """Errors that a person can act on; everything else that is raised is a bug."""
 
+import errno
+
+_OF_THE_DISK = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO})
+
 
 class DiscoverError(Exception):
     """Something expected went wrong; the message is one sentence that says what to do."""
+
+
+def of_the_disk(error: BaseException) -> str:
+    """What the disk refuses, in one sentence; empty for any other error."""
+    if not isinstance(error, OSError) or error.errno not in _OF_THE_DISK:
+        return ""
+    return f"{error.filename or 'a file'} can't be written: {error.strerror}"
 
 
 class UsageError(DiscoverError):

@@ -7,8 +7,10 @@ server; `make torture` each with each.
 from __future__ import annotations
 
 import os
+import resource
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -160,6 +162,35 @@ def test_one_fault_at_any_git_command_of_the_state_changes_nothing_in_the_end(
             assert host.run(**REQUESTS) == 0, (where, host.log)
             assert final(host) == expected, where
         writes_nothing(host)
+
+
+@pytest.mark.parametrize("largest", [0, 300, 3_000, 30_000])
+def test_a_disk_that_is_full_in_a_whole_run_costs_nothing(fresh: Fresh, largest: int) -> None:
+    """No file of the run may grow beyond that many bytes, those of git included."""
+    host = fresh()
+    assert host.run() == 0, host.log
+    expected = [s[:4] for s in host.shown()], host.verdicts(), host.stored()
+
+    def limit() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (largest, largest))
+
+    host = fresh()
+    done = subprocess.run(
+        [sys.executable, "-I", "-B", "-u", "-m", "discover_models.action"],
+        cwd=host.runner.workspace,
+        env={"PATH": os.environ["PATH"], **host.surroundings()},
+        preexec_fn=limit,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert "Traceback" not in done.stdout + done.stderr, done.stdout
+    assert Emulator.leaks(f"{done.stdout}{done.stderr}".splitlines()) == []
+    assert done.returncode == 1 or "::warning::" in done.stdout
+    assert done.returncode == 0 or "::error::" in done.stdout
+    assert host.run() == 0, host.log
+    assert ([s[:4] for s in host.shown()], host.verdicts(), host.stored()) == expected
 
 
 class _Elsewhere(BaseHTTPRequestHandler):

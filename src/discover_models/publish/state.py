@@ -13,7 +13,8 @@ import os
 import re
 import subprocess
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -62,6 +63,17 @@ class _GitError(Exception):
     """A git command failed; the text is what git said."""
 
 
+@contextmanager
+def _scratch() -> Generator[str]:
+    """A folder that is gone afterwards; `PublishError` when there can be none."""
+    try:
+        scratch = tempfile.TemporaryDirectory(prefix="state-")
+    except OSError as error:
+        raise PublishError(f"There is no folder to work in: {error.strerror}.") from None
+    with scratch as folder:
+        yield folder
+
+
 @dataclass(frozen=True)
 class StateBranch:
     """A `StateStore` on a branch of a git repository; each call works in a folder of its own."""
@@ -83,7 +95,7 @@ class StateBranch:
         return f"StateBranch({self.url!r}, {self.branch!r})"
 
     def load(self) -> PublishState:
-        with tempfile.TemporaryDirectory(prefix="state-") as folder:
+        with _scratch() as folder:
             clone = self._clone(folder)
             problem = ""
             for attempt in range(ATTEMPTS):
@@ -100,25 +112,27 @@ class StateBranch:
         return self.change(lambda stored: unite(stored, state))
 
     def change(self, rule: Callable[[PublishState], PublishState]) -> Saved:
-        with tempfile.TemporaryDirectory(prefix="state-") as folder:
+        try:
+            with _scratch() as folder:
+                return self._changed(self._clone(folder), rule)
+        except PublishError as error:
+            return Saved(stored=False, reason=str(error))
+
+    def _changed(self, clone: _Clone, rule: Callable[[PublishState], PublishState]) -> Saved:
+        problem = ""
+        for attempt in range(ATTEMPTS):
             try:
-                clone = self._clone(folder)
-            except PublishError as error:
-                return Saved(stored=False, reason=str(error))
-            problem = ""
-            for attempt in range(ATTEMPTS):
-                try:
-                    tip = clone.fetch()
-                    commit = clone.commit(rule(clone.read(tip)), tip, self.timing.clock())
-                    if commit != tip:
-                        clone.push(commit)
-                    return Saved(stored=True)
-                except (_GitError, PublishError) as error:
-                    problem = str(error)
-                    if isinstance(error, PublishError) or _FORBIDDEN.search(problem):
-                        break
-                self.timing.sleep(2.0**attempt)
-            return Saved(stored=False, reason=problem)
+                tip = clone.fetch()
+                commit = clone.commit(rule(clone.read(tip)), tip, self.timing.clock())
+                if commit != tip:
+                    clone.push(commit)
+                return Saved(stored=True)
+            except _GitError as error:
+                problem = str(error)
+                if _FORBIDDEN.search(problem):
+                    break
+            self.timing.sleep(2.0**attempt)
+        return Saved(stored=False, reason=problem)
 
     def _clone(self, folder: str) -> _Clone:
         clone = _Clone(Path(folder), self.url, self.branch, self._environment(folder))

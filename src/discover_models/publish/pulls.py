@@ -61,7 +61,7 @@ class _Comment(BaseModel):
 
 
 class _Content(BaseModel):
-    type: str = ""
+    type: str
     encoding: str = ""
     content: str = ""
 
@@ -209,7 +209,7 @@ class GitHubPulls(GitHubIssues):
         self._patience.until_done(f"writing comment {comment}", act)
 
 
-_NO_FILE = _Content()
+_NO_FILE = _Content(type="dir")
 
 
 def _posted(comment: _Comment) -> PostedComment:

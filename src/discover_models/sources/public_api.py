@@ -4,6 +4,7 @@ Nothing is imported or run. Files are read when a name leads to them and at most
 """
 
 import ast
+import os
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -148,7 +149,7 @@ class PublicApi:
             return None
         base = self.root.joinpath(*name.split(".")[1:])
         for path in (base / "__init__.py", base.with_name(f"{base.name}.py")):
-            if path.is_file():
+            if os.path.isfile(path):  # also for a name that no file can have
                 try:
                     return read_module(path, name)
                 except SourceError as error:

@@ -8,6 +8,7 @@ a use or an import, and what the resolution of the launch options sets. Nothing 
 from __future__ import annotations
 
 import ast
+import os
 import re
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -419,7 +420,7 @@ class Ways:
         modules = (node.module or "" for node in self._file(path).imports)
         models = (m.replace(".", "/") for m in modules if m.startswith("sglang.srt.models."))
         files = dict.fromkeys(f"python/{model}.py" for model in models)
-        return [f for f in files if (self._checkout / f).is_file()]
+        return [f for f in files if os.path.isfile(self._checkout / f)]
 
     def imports_of(self, name: str) -> tuple[tuple[str, Place], ...]:
         """Imports of a function of that name that SGLang has itself: dotted name and place."""

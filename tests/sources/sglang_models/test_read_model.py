@@ -524,6 +524,14 @@ def test_an_endless_constructor_ends_with_a_sentence(tmp_path: Path) -> None:
         read_model(source, CONFIG)
 
 
+def test_an_import_of_a_name_that_no_file_can_have_is_no_file(tmp_path: Path) -> None:
+    line = "from sglang.srt.layers.layernorm import RMSNorm"
+    assert line in DENSE
+    text = DENSE.replace(line, f"from sglang.srt.{'l' * 5000} import RMSNorm")
+    source = SglangSource(write_sglang(tmp_path, toy=text))
+    assert read_model(source, CONFIG).layers
+
+
 def test_a_class_without_a_configuration_shows_all_that_it_can_build(tmp_path: Path) -> None:
     machine = new_machine(SglangSource(write_sglang(tmp_path)))
     entry = next(e for e in registered(machine) if e.architecture == "ToyMoeForCausalLM")

@@ -1,6 +1,7 @@
 """Reading SGLang's Python files: parsed once, found by dotted module name, never imported."""
 
 import ast
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -70,6 +71,6 @@ class SglangSource:
         base = PACKAGE_ROOT + "/" + dotted.replace(".", "/")
         for path, is_package in ((f"{base}.py", False), (f"{base}/__init__.py", True)):
             file = self.root / path
-            if file.is_file():
+            if os.path.isfile(file):  # also for a name that no file can have
                 return SourceFile(dotted, path, parse_file(file, f"SGLang's {path}"), is_package)
         return None

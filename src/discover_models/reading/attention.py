@@ -83,6 +83,8 @@ class MixerPlan:
     rope: bool = True
     reuses_topk: bool = False
     """Reads the tokens that an earlier layer's indexer picked."""
+    beside: str = ""
+    """The kind of a second mixer on the same input; empty where there is none."""
     reason: str = ""
     """Why nothing can be made of it; empty where something can."""
 

@@ -127,6 +127,25 @@ def test_mamba_2_may_lack_the_gated_norm(said: dict[str, bool], normed: bool) ->
     assert mixer.gated_norm == normed
 
 
+@pytest.mark.parametrize(
+    ("width", "head_dim"),
+    [({"mamba_d_ssm": 96}, 12), ({"mamba_d_ssm": None, "mamba_expand": 3}, 24)],
+)
+def test_attention_beside_mamba_2_with_heads_of_the_width_s_share(
+    width: dict[str, Any], head_dim: int
+) -> None:
+    section = {"mamba_n_heads": 8, "mamba_d_head": "auto", "mamba_n_groups": 2,
+               "mamba_d_state": 16, "mamba_d_conv": 4}  # fmt: skip
+    (group,) = read(model_type="falcon_h1", **section, **width).groups
+    attention, mamba = group.mixers
+    assert isinstance(attention, GqaAttention)
+    assert attention.rope is not None
+    assert values(mamba) == {
+        "heads": 8, "head_dim": head_dim, "state_size": 16, "groups": 2, "conv_kernel": 4,
+    }  # fmt: skip
+    assert group.count == 4
+
+
 def test_short_convolutions() -> None:
     mixer = at(read(layer_types=["conv", "full_attention"] * 2, conv_L_cache=3), 0).mixer
     assert isinstance(mixer, ShortConvMixer)

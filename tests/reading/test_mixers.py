@@ -146,6 +146,14 @@ def test_attention_beside_mamba_2_with_heads_of_the_width_s_share(
     assert group.count == 4
 
 
+def test_a_width_that_is_not_that_of_the_heads_is_told() -> None:
+    section = {"mamba_n_heads": 8, "mamba_d_head": 16, "mamba_n_groups": 2, "mamba_d_state": 16}
+    (note,) = [n for n in read(mamba_d_ssm=96, **section).notes if "mamba" in n]
+    said = "mamba_d_ssm 96 (config.json) is not mamba_n_heads 8 · mamba_d_head 16"
+    assert note == f"refused by SGLang: {said}"
+    assert not [n for n in read(mamba_d_ssm=128, **section).notes if "mamba" in n]
+
+
 def test_short_convolutions() -> None:
     mixer = at(read(layer_types=["conv", "full_attention"] * 2, conv_L_cache=3), 0).mixer
     assert isinstance(mixer, ShortConvMixer)

@@ -76,7 +76,7 @@ def _architecture(
         sandwich_norms=bool(traits and traits.sandwich),
         quantization=quantization.whole,
         unmapped=unmapped,
-        notes=(*_notes(decoder, traits), *_extra_layers(fields)),
+        notes=(*_notes(decoder, traits), *_extra_layers(fields), *_contradiction(fields)),
     )
 
 
@@ -184,6 +184,20 @@ def _extra_layers(fields: Fields) -> tuple[str, ...]:
     if count is None or not count.value:
         return ()
     return (f"{count.value} multi-token prediction layer(s) are not inventoried here",)
+
+
+def _contradiction(fields: Fields) -> tuple[str, ...]:
+    """Mamba's width beside its heads (sglang python/sglang/srt/configs/falcon_h1.py:222)."""
+    width, heads, head_dim = (
+        fields.maybe_dim(f"mamba_{n}") for n in ("d_ssm", "n_heads", "d_head")
+    )
+    if width is None or heads is None or head_dim is None:
+        return ()
+    if width.value == (heads * head_dim).value:
+        return ()
+    said = ", ".join(origin.source for origin in width.origins)
+    product = f"mamba_n_heads {heads.value} · mamba_d_head {head_dim.value}"
+    return (f"refused by SGLang: mamba_d_ssm {width.value} ({said}) is not {product}",)
 
 
 def _notes(decoder: Decoder, traits: Traits | None) -> tuple[str, ...]:

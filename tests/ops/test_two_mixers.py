@@ -20,7 +20,7 @@ from layers import (
     reasons,
 )
 
-MIXERS = {m.kind: m for sample in SAMPLES for g in sample.groups for m in g.mixers}
+MIXERS = {m.kind: m for sample in reversed(SAMPLES) for g in sample.groups for m in g.mixers}
 """One of each kind."""
 
 

@@ -438,6 +438,8 @@ def test_attention_and_mamba_in_one_layer_are_both_mixers(tmp_path: Path, normed
     "built",
     [
         "self.mamba = MambaMixer2(config, True) if config.unheard_of else nn.Identity()",
+        "self.mamba = MambaMixer2(config, True)\n"
+        "        self.self_attn = ToyAttention(config, 0) if config.unheard_of else nn.Identity()",
         "self.one, self.two = MambaMixer2(config, True), MambaMixer2(config, True)",
     ],
 )

@@ -45,12 +45,15 @@ TESTS = (
     "tests/publish/test_plan.py",
     "tests/publish/test_possible_matches.py",
     "tests/test_classify.py",
+    "tests/test_depth.py",
     "tests/test_golden.py",
     "tests/test_requirements.py",
     "tests/test_formulas.py",
     "tests/test_manifests.py",
     "tests/test_merge.py",
 )
+OF_LOADING = (("tests/test_reference.py",), ("tests/ops", "tests/test_formulas.py"))
+"""Tests of what is there once modules are loaded, the quickest first."""
 _ACTIVE = "MUTANT_UNDER_TEST"
 _MEMORY = 3 * 1024**3
 _GRACE = 5.0
@@ -195,25 +198,23 @@ def pytest_runtestloop(session: pytest.Session) -> bool | None:
         raise session.Interrupted("the tests could not be collected")
     plan = Path(os.environ["MUTANTS_PLAN"])
     wanted = json.loads(plan.read_text())
-    if "only" in wanted:
-        order = {name: place for place, name in enumerate(wanted["only"])}
-        chosen = sorted(
-            (item for item in session.items if item.nodeid in order),
-            key=lambda item: order[item.nodeid],
-        )
-        os._exit(0 if all(_passes(item) for item in chosen) else 1)
     loading = set(_HITS)
     reached, seconds = _reach(session)
     print(f"{len(seconds)} tests in {sum(seconds.values()):.0f} s", flush=True)
     outcomes: dict[str, str] = {}
+    noticed: dict[str, list[pytest.Item]] = {}
     for name in wanted["names"]:
         begin = time.monotonic()
         function = mangled_name_from_mutant_name(name)
+        before = noticed.setdefault(function, [])
         tests = _choose(reached.get(function, []), seconds, wanted["seconds"])
-        outcome = _try(name, tests, sum(seconds[test.nodeid] for test in tests))
+        tests.sort(key=lambda test: before.index(test) if test in before else len(before))
+        usual = sum(seconds[test.nodeid] for test in tests)
+        outcome, by = _try(name, tests, usual)
+        if by is not None and by not in before:
+            before.append(by)
         if outcome != "killed" and function in loading:
-            every = _choose(session.items, seconds, wanted["seconds"])
-            outcome = _try_from_the_start(plan, name, every)
+            outcome = _try_from_the_start(name)
         outcomes[name] = outcome
         print(f"{name} {outcome} {len(tests)} tests {time.monotonic() - begin:.1f} s", flush=True)
     plan.with_suffix(".outcomes").write_text(json.dumps(outcomes))
@@ -258,9 +259,11 @@ def _choose(
     return chosen
 
 
-def _try(name: str, tests: list[pytest.Item], usual: float) -> str:
+def _try(name: str, tests: list[pytest.Item], usual: float) -> tuple[str, pytest.Item | None]:
+    """The outcome, and which test noticed: it is likely to notice the function's next change."""
     if not tests:
-        return "not reached"
+        return "not reached", None
+    reader, writer = os.pipe()
     child = os.fork()
     if child == 0:
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
@@ -268,17 +271,28 @@ def _try(name: str, tests: list[pytest.Item], usual: float) -> str:
         resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))
         os.environ[_ACTIVE] = name
         _empty_caches()
-        os._exit(0 if all(_passes(test) for test in tests) else 1)
+        for place, test in enumerate(tests):
+            if not _passes(test):
+                os.write(writer, str(place).encode())
+                os._exit(1)
+        os._exit(0)
+    os.close(writer)
     _, status = os.waitpid(child, 0)
-    return "survived" if status == 0 else "killed"
+    with open(reader, "rb") as told:
+        place = told.read()
+    by = tests[int(place)] if place else None
+    return "survived" if status == 0 else "killed", by
 
 
-def _try_from_the_start(plan: Path, name: str, tests: list[pytest.Item]) -> str:
-    one = plan.with_suffix(".one")
-    one.write_text(json.dumps({"only": [test.nodeid for test in tests]}))
-    environment = {**os.environ, "MUTANTS_PLAN": str(one), _ACTIVE: name}
-    run = subprocess.run(sys.orig_argv, env=environment, capture_output=True, check=False)
-    return "survived" if run.returncode == 0 else "killed"
+def _try_from_the_start(name: str) -> str:
+    environment = {**os.environ, _ACTIVE: name}
+    del environment["MUTANTS_PLAN"]
+    command = [sys.executable, "-m", "pytest", "-x", "-p", "no:cacheprovider"]
+    for tests in OF_LOADING:
+        run = subprocess.run([*command, *tests], env=environment, capture_output=True, check=False)
+        if run.returncode != 0:
+            return "killed"
+    return "survived"
 
 
 _CACHES: list[Any] = []

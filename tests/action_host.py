@@ -51,7 +51,7 @@ class Host:
     def run(self, event: str = "schedule", **inputs: str) -> int:
         """One run of the action; its exit code."""
         self.log.clear()
-        self.emulator.faults([*([self.config] if self.config else []), *self.faults])
+        self.emulator.faults([*self.faults, *([self.config] if self.config else [])])
         (self.runner.folder / "files" / "output").unlink(missing_ok=True)
         given = {
             "offline": "true",
@@ -67,7 +67,9 @@ class Host:
             GITHUB_SERVER_URL=self.server.as_uri(),
             **self.environment,
         )
-        return run_action(environment, self.log.append, self.time.timing())
+        code = run_action(environment, self.log.append, self.time.timing())
+        assert Emulator.leaks(self.log) == []
+        return code
 
     @property
     def workspace(self) -> Path:

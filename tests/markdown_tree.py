@@ -14,6 +14,10 @@ GFM = MarkdownIt("gfm-like")
 assert GFM.linkify is not None
 GFM.linkify.set({"fuzzy_link": False, "fuzzy_email": True, "fuzzy_ip": False})
 
+HOSTS = (
+    None, "https://github.com/", "https://redirect.github.com/", "https://huggingface.co/",
+)  # fmt: skip
+TAG = re.compile(r"<[^>]*>")
 HOSTILE = [
     "a|b||c",
     "`code` ``x``",
@@ -57,7 +61,7 @@ def structure(body: str) -> list[tuple[Any, ...]]:
     for token in tokens(body):
         if token.type in ("text", "inline"):
             continue
-        html = token.content if token.type.startswith("html") else ""
+        html = "".join(TAG.findall(token.content)) if token.type.startswith("html") else ""
         host = re.match(r"https://[^/]+/", str(token.attrGet("href") or ""))
         found.append((token.type, token.tag, token.nesting, html, host and host[0]))
     return [item for item in found if not is_link(item)]
@@ -65,8 +69,7 @@ def structure(body: str) -> list[tuple[Any, ...]]:
 
 def is_link(item: tuple[Any, ...]) -> bool:
     """A path that leads nowhere has no link; no other host may ever appear."""
-    hosts = (None, "https://github.com/", "https://huggingface.co/")
-    assert item[4] in hosts
+    assert item[4] in HOSTS
     return item[0] in ("link_open", "link_close")
 
 

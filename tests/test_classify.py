@@ -2,12 +2,13 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from discover_models.classify import Sources, classify, tagged_only
+from discover_models.classify import Sources, classify, support, tagged_only
 from discover_models.domain.kernel import Axis, ClassifiedKernel, Lack, RequiredKernel
 from discover_models.errors import SourceError
 from discover_models.ops import SPECS
@@ -64,7 +65,9 @@ def sample(p):
 def judge(tmp_path: Path) -> Judge:
     """Writes files below three checkouts and gives the verdicts on a kernel."""
 
-    def call(kernel: RequiredKernel, files: dict[str, str] | None = None) -> ClassifiedKernel:
+    def call(
+        kernel: RequiredKernel, files: dict[str, str] | None = None, model: str = ""
+    ) -> ClassifiedKernel:
         for name, text in (BASICS | (files or {})).items():
             (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
             (tmp_path / name).write_text(text)
@@ -75,6 +78,7 @@ def judge(tmp_path: Path) -> Judge:
                 flashinfer=FlashInferIndex.open(tmp_path / "flashinfer", "f" * 40),
                 sglang=SglangIndex.open(tmp_path / "sglang", "a" * 40),
             ),
+            model,
         )
 
     return call
@@ -161,6 +165,12 @@ def test_a_dump_may_not_know_a_dtype(judge: Judge) -> None:
     assert found.phase1_status == "existing"
 
 
+def test_a_dump_may_leave_an_axis_out(judge: Judge) -> None:
+    content = ragged_dump(axes__head_dim=None)
+    found = judge(RAGGED, definition("gqa_ragged_h8_kv2_d128", "gqa_ragged", **content))
+    assert found.phase1_status == "existing"
+
+
 Q = ["total_q", "num_qo_heads", "head_dim"]
 
 
@@ -226,6 +236,8 @@ def test_what_only_the_tags_give_is_added_once(tmp_path: Path) -> None:
         "existing",
     )
     assert found.required.axes["N"].value == 8
+    assert found.required.axes["N"].expression == "the definition itself"
+    assert found.required.spec == ""
     assert found.notes == ("from the dataset's tag; no formula yields it",)
     assert found.workloads is False
     assert found.evidence == dataset.evidence(dataset.definitions["b"])
@@ -268,12 +280,43 @@ def test_an_api_that_moved_to_another_module_is_not_called_missing(judge: Judge)
     found = judge(TOP_P, {SAMPLING: "", **moved})
     assert verdicts(found) == ("new", None, None, None)
     assert any("top_p_sampling_from_probs in flashinfer/choosing.py" in n for n in found.notes)
+    places = {(e.path, e.found) for e in found.evidence}
+    assert {("flashinfer", False), ("flashinfer/choosing.py", True)} <= places
+
+
+def test_every_place_that_an_api_may_have_moved_to_is_named(judge: Judge) -> None:
+    api = PLAIN.format(name="top_p_sampling_from_probs")
+    moved = {"flashinfer/flashinfer/a.py": api, "flashinfer/flashinfer/b.py": api}
+    (note,) = [n for n in judge(TOP_P, {SAMPLING: "", **moved}).notes if n.startswith("fi_status")]
+    name = "top_p_sampling_from_probs"
+    assert note.endswith(f"FlashInfer has {name} in flashinfer/a.py, {name} in flashinfer/b.py")
 
 
 def test_an_api_that_is_another_kernel_did_not_move(judge: Judge) -> None:
     files = {"flashinfer/flashinfer/kda_decode.py": PLAIN.format(name="recurrent_kda")}
     found = judge(need("recurrent_kda", "recurrent_kda_h8"), files)
     assert found.fi_status == "fi_missing"
+
+
+def test_the_first_layout_of_the_package_is_no_move_either(tmp_path: Path) -> None:
+    """FlashInfer 0.1 had its package below python/."""
+    files = {
+        "flashinfer/python/flashinfer/__init__.py": "",
+        "flashinfer/python/flashinfer/kda_decode.py": PLAIN.format(name="recurrent_kda"),
+        "sglang/python/sglang/__init__.py": "",
+        "flashinfer-trace/definitions/other/other.json": BASICS[
+            "flashinfer-trace/definitions/other/other.json"
+        ],
+    }
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    sources = Sources(
+        dataset=DatasetIndex.open(tmp_path / "flashinfer-trace", None),
+        flashinfer=FlashInferIndex.open(tmp_path / "flashinfer", None),
+        sglang=SglangIndex.open(tmp_path / "sglang", None),
+    )
+    assert classify(need("recurrent_kda", "recurrent_kda_h8"), sources).fi_status == "fi_missing"
 
 
 def test_an_api_without_a_template(judge: Judge) -> None:
@@ -284,8 +327,23 @@ def test_an_api_without_a_template(judge: Judge) -> None:
 def test_a_module_that_cannot_be_parsed_leaves_both_open(judge: Judge) -> None:
     found = judge(TOP_P, {SAMPLING: "def top_p_sampling_from_probs(:", USE: TOP_P_CALL})
     assert verdicts(found) == ("new", None, None, None)
-    assert any("fi_status undecided" in note for note in found.notes)
+    (why,) = [note for note in found.notes if note.startswith("fi_status undecided: ")]
+    assert "flashinfer/sampling.py" in why
     assert any("sgl_status undecided" in note for note in found.notes)
+
+
+def test_what_was_looked_for_is_shown_where_another_api_could_not_be_read(judge: Judge) -> None:
+    package = "from .fast import trtllm_batch_decode_with_kv_cache\n"
+    files = {
+        "flashinfer/flashinfer/decode/__init__.py": package,
+        "flashinfer/flashinfer/decode/fast.py": "def trtllm(:",
+    }
+    found = judge(decode(4), files | GROUPS)
+    assert found.fi_status is None
+    searched = [e for e in found.evidence if e.repository == "flashinfer"]
+    assert [(e.looked_for, e.found) for e in searched] == [
+        ("flashinfer.decode.BatchDecodeWithPagedKVCacheWrapper", False)
+    ]
 
 
 def test_a_definition_that_leaves_an_axis_open_is_there(judge: Judge) -> None:
@@ -312,6 +370,20 @@ def test_a_source_that_failed_leaves_its_verdict_open(tmp_path: Path, failed: st
         assert "fi_status undecided: it could not be cloned" in found.notes
     else:
         assert verdicts(found) == ("new", "fi_missing", None, "n/a")
+
+
+def test_support_is_asked_for_apart_from_the_dataset(judge: Judge, tmp_path: Path) -> None:
+    axes = {"vocab_size": {"type": "const", "value": 1000}}
+    files = definition(TOP_P.definition_name, "sampling", axes=axes)
+    judge(TOP_P, files | {SAMPLING: TRACED.format(name="top_p_sampling_from_probs")})
+    sources = Sources(
+        dataset=DatasetIndex.open(tmp_path / "flashinfer-trace", None),
+        flashinfer=FlashInferIndex.open(tmp_path / "flashinfer", None),
+        sglang=SglangIndex.open(tmp_path / "sglang", None),
+    )
+    assert verdicts(support(TOP_P, sources)) == ("new", "fi_supported", True, "sgl_missing")
+    with pytest.raises(SourceError, match="no dataset"):
+        support(TOP_P, replace(sources, dataset=SourceError("no dataset")))
 
 
 def test_without_the_dataset_there_is_no_verdict() -> None:
@@ -578,6 +650,20 @@ def test_an_argument_tells_sparse_attention_from_dense(
     assert judge(latent("mla_paged_decode"), files).sgl_status == dense
 
 
+@pytest.mark.parametrize("parameters", ["q, sparse_mla_top_k=0", "q"])
+def test_the_argument_that_decides_is_shown(judge: Judge, parameters: str) -> None:
+    found = judge(latent("dsa_sparse_attention"), mla_files(parameters, "q"))
+    shown = [
+        (e.line, e.found, e.looked_for) for e in found.evidence if e.repository == "flashinfer"
+    ]
+    there = "sparse_mla_top_k" in parameters
+    assert shown[0][:2] == (5, True)
+    assert [(line, is_there) for line, is_there, what in shown if "sparse_mla_top_k" in what] == [
+        (5, there)
+    ]
+    assert len(shown) == (3 if there else 2)
+
+
 def test_the_template_is_that_of_the_tagged_api(judge: Judge) -> None:
     """Another API that implements it as well is support, but says nothing of the template."""
     kernel = decode(4)
@@ -603,7 +689,8 @@ def test_a_template_that_cannot_be_looked_up_is_open_although_another_api_is_the
     }
     found = judge(decode(4), files | GROUPS)
     assert (found.fi_status, found.fi_trace_template) == ("fi_supported", None)
-    assert any(note.startswith("fi_trace_template undecided") for note in found.notes)
+    (why,) = [note for note in found.notes if note.startswith("fi_trace_template undecided")]
+    assert "flashinfer/decode/wrappers.py" in why
 
 
 def test_a_limit_that_the_file_no_longer_states_refuses_nothing(judge: Judge) -> None:
@@ -655,6 +742,19 @@ def test_a_neighbour_or_a_comment_is_no_call(judge: Judge) -> None:
     assert [e.found for e in found.evidence if e.repository == "sglang"] == [False]
 
 
+def test_a_kernel_of_the_same_name_that_is_not_flashinfer_s_is_said(judge: Judge) -> None:
+    files = {
+        SAMPLING: TRACED.format(name="top_p_sampling_from_probs"),
+        "sglang/sgl-kernel/python/sgl_kernel/__init__.py": "def top_p_sampling_from_probs(p):\n"
+        "    return 1\n",
+        USE: TOP_P_CALL.replace("flashinfer.sampling", "sgl_kernel"),
+    }
+    found = judge(TOP_P, files)
+    assert found.sgl_status == "sgl_missing"
+    named = "sgl_kernel.top_p_sampling_from_probs"
+    assert f"SGLang uses {named}, which does not forward to FlashInfer" in found.notes
+
+
 def test_a_use_that_may_be_in_an_unreadable_file_is_open(judge: Judge) -> None:
     files = {
         SAMPLING: TRACED.format(name="top_p_sampling_from_probs"),
@@ -704,6 +804,8 @@ def test_gemm_is_pytorch_and_sglangs_linear_layer(
     files = {"flashinfer/flashinfer/gemm.py": gemm.format(name="mm_bf16"), LINEAR: LINEAR_LAYER}
     found = judge(GEMM, files)
     assert verdicts(found) == ("new", "fi_supported", traced, "sgl_integrated")
+    searched = [e.found for e in found.evidence if e.repository == "flashinfer"]
+    assert searched[:1] == {True: [True], False: [gemm != ""], None: []}[traced]
     assert {e.path for e in found.evidence if e.repository == "sglang"} == {
         "python/sglang/srt/layers/linear.py"
     }
@@ -874,6 +976,7 @@ def test_a_faster_form_of_a_kernel_is_not_asked_for(judge: Judge) -> None:
         ("0.6.7", "lightning_attention_decode", True, True),
         ("99.0", "lightning_attention_decode", True, False),
         ("", "lightning_attention_decode", True, False),
+        ("main", "lightning_attention_decode", True, False),
         ("0.6.7", "sigmoid_mul", False, False),
     ],
 )
@@ -887,6 +990,10 @@ def test_a_kernel_known_by_no_api_is_asked_for_where_the_sources_were_read(
     assert (found.fi_lack is not None and not found.fi_lack.unread) == sure
     if found.fi_lack is not None:
         assert found.fi_lack.read_at == SPECS[spec].read_at
+        looked_at = f"only names were looked for in FlashInfer {version or 'of this commit'};"
+        assert found.fi_lack.unread.startswith("" if sure else looked_at)
+        asked_as, _ = SPECS[spec].asked_as or (spec, "")
+        assert found.fi_lack.request == asked_as
         assert not any("FlashInfer has of it" in note for note in found.notes)
 
 
@@ -905,3 +1012,107 @@ def test_an_activation_that_this_flashinfer_does_not_know(judge: Judge) -> None:
     assert (found.fi_lack.request, found.fi_lack.limit) == ("moe.situ", "Situ activation")
     assert found.fi_lack.data_type == "mxfp4"
     assert judge(kernel, {MOE: api + enum + "    Situ = 10\n"}).fi_status == "fi_supported"
+
+
+def test_what_an_api_needs_besides_is_named_as_what_it_is(judge: Judge) -> None:
+    """A member of an enumeration of whose kind nothing is known; one that isn't there says no more
+    than that."""
+    spec = "trtllm_fp4_block_scale_routed_moe_mxfp4"
+    axes = {"top_k": 16, "num_local_experts": 8, "hidden_size": 512, "activation_type": 10}
+    kernel = need(spec, "trtllm_fp4_block_scale_routed_moe_topk16_e8_h512_act10", **axes)
+    wanted = ("flashinfer.fused_moe.Nowhere.First", "flashinfer.fused_moe.core.Layout.Blocked")
+    layout = "class Layout:\n    Major = 0\n"
+    files = {
+        "flashinfer/flashinfer/fused_moe/__init__.py": "from .core import"
+        " trtllm_fp4_block_scale_routed_moe as trtllm_fp4_block_scale_routed_moe\n",
+        "flashinfer/flashinfer/fused_moe/core.py": PLAIN.format(
+            name="trtllm_fp4_block_scale_routed_moe"
+        )
+        + layout,
+    }
+    found = judge(kernel.model_copy(update={"requires": wanted}), files)
+    assert found.fi_status == "fi_missing"
+    assert found.fi_lack is not None
+    assert (found.fi_lack.request, found.fi_lack.limit) == ("moe.blocked", "Blocked")
+    assert "not checked: flashinfer.fused_moe.Nowhere is not there" in found.notes
+    assert f"this FlashInfer has no {wanted[1]}" in found.notes
+
+
+SPARSE = need(
+    "msa_sparse_attention", "msa_sparse_attention_h20_kv1_d64",
+    num_qo_heads=20, num_kv_heads=1, head_dim=64, topk=16,
+)  # fmt: skip
+SPARSE_API = {
+    "flashinfer/flashinfer/msa_ops/__init__.py": "from .api import msa_sparse_attention as"
+    " msa_sparse_attention\n",
+    "flashinfer/flashinfer/msa_ops/api.py": PLAIN.format(name="msa_sparse_attention"),
+}
+
+
+def limits_of(spec: str, *about: str) -> dict[str, str]:
+    """Files that state those limits of a kernel."""
+    files: dict[str, str] = {}
+    for path in SPECS[spec].paths:
+        for limit in path.limits:
+            if limit.what.startswith(about):
+                files[f"flashinfer/{limit.file}"] = f"# {limit.text}\n"
+    return files
+
+
+def test_all_limits_that_refuse_a_shape_are_asked_for(judge: Judge) -> None:
+    found = judge(SPARSE, SPARSE_API | limits_of(SPARSE.spec, "head dimension", "group size"))
+    assert found.fi_status == "fi_missing"
+    assert found.fi_lack is not None
+    assert found.fi_lack.limit == "group size and head dimension"
+    assert found.fi_lack.request.endswith(".group-size-and-head-dimension")
+
+
+def test_a_limit_that_is_not_stated_hides_no_other(judge: Judge) -> None:
+    found = judge(SPARSE, SPARSE_API | limits_of(SPARSE.spec, "group size"))
+    assert found.fi_status is None
+    assert ways(found)["SM100 prefill"][0] == "refuses"
+    assert ways(found)["SM120 prefill"][0] == "not checked"
+
+
+BACKEND_FILES = {
+    "sglang/python/sglang/srt/layers/attention/attention_registry.py": """\
+def register_attention_backend(name): ...
+
+@register_attention_backend("fast")
+def create_fast(runner):
+    from sglang.srt.layers.attention.fast_backend import FastBackend
+    return FastBackend(runner)
+""",
+    "sglang/python/sglang/srt/layers/attention/fast_backend.py": """\
+from flashinfer.decode import BatchDecodeWithPagedKVCacheWrapper
+
+class FastBackend:
+    def __init__(self):
+        self.wrapper = BatchDecodeWithPagedKVCacheWrapper()
+""",
+    "sglang/python/sglang/srt/server_args.py": """\
+class ServerArgs:
+    attention_backend: str | None = None
+""",
+    "sglang/python/sglang/srt/models/sample.py": """\
+from sglang.srt.layers.radix_attention import RadixAttention
+
+class SampleForCausalLM:
+    def __init__(self):
+        self.attn = RadixAttention()
+""",
+}
+UNSEEN = "SGLang uses it; that this model does was not seen"
+
+
+def test_how_sglang_comes_to_it_is_said_and_whether_this_model_does(judge: Judge) -> None:
+    files = {DECODE: WRAPPER.format(name="BatchDecodeWithPagedKVCacheWrapper")} | BACKEND_FILES
+    seen = judge(decode(4), files | GROUPS | HEAD_DIM, "SampleForCausalLM")
+    assert seen.sgl_status == "sgl_integrated"
+    assert "SGLang: --attention-backend fast" in seen.notes
+    assert UNSEEN not in seen.notes
+    assert UNSEEN in judge(decode(4)).notes
+    undecided = judge(decode(5, 96))
+    assert undecided.sgl_status is None
+    assert "SGLang: --attention-backend fast" in undecided.notes
+    assert UNSEEN not in undecided.notes

@@ -28,7 +28,7 @@ from discover_models.domain.kernel import ClassifiedKernel
 from discover_models.domain.manifest import Manifest, from_inventory
 from discover_models.errors import ManifestError
 from discover_models.manifests import dump, parse
-from discover_models.merge import merge
+from discover_models.merge import lasting, merge
 
 DAY1, DAY2 = date(2026, 4, 27), date(2026, 5, 4)
 DOWN = {"flashinfer": "no package root"}
@@ -209,6 +209,63 @@ def test_a_failed_cookbook_leaves_the_serving_configurations() -> None:
     )
     assert [p.tp for p in found.kernels[0].parallelism] == [8, 8]
     assert [p.tp for p in found.parallelism] == [8]
+
+
+def test_a_failed_sglang_leaves_what_the_model_is_made_of() -> None:
+    """Without SGLang's classes the layers are known from the configuration's fields alone."""
+    old = made(supported("x"), notes=("as SGLang builds it",), unmapped=(), summary="2 layers")
+    half = required("x", "gqa_paged", used_for=("some norm",), layers=None)
+    new = made(
+        supported("x", required=half, sgl_status=None),
+        notes=("SGLang's source of this model was not used",),
+        unmapped=sample().unmapped,
+        summary="unknown number of layers",
+        source_errors={"sglang": "gone"},
+        day=DAY2,
+    )
+    found = merge(old, new, refresh=True, failed={"sglang": "gone"})
+    assert found.kernels[0].used_for == old.kernels[0].used_for
+    assert found.kernels[0].layers == old.kernels[0].layers
+    assert found.kernels[0].notes == ("not refreshed: sglang could not be read",)
+    assert (found.summary, found.unmapped) == (old.summary, old.unmapped)
+    assert found.notes == ("as SGLang builds it", "sglang could not be read: gone")
+    assert found.date == old.date
+    assert merge(found, new, refresh=True, failed={"sglang": "gone"}) is found
+    assert (
+        merge(
+            found,
+            made(
+                *[supported("x")],
+                notes=("as SGLang builds it",),
+                unmapped=(),
+                summary="2 layers",
+                day=DAY2,
+            ),
+            refresh=True,
+        )
+        == old
+    )
+
+
+def test_a_failed_sglang_leaves_who_serves_what_is_missing() -> None:
+    old = made(missing("x", depth=depth(), notes=("otherwise served by sglang.x",)))
+    found = merge(old, made(missing("x"), day=DAY2), refresh=True, failed={"sglang": "gone"})
+    assert found.kernels[0].depth == old.kernels[0].depth
+    assert lasting(found.kernels[0].notes) == old.kernels[0].notes
+    assert (found.date, entry(found)["changed"]) == (old.date, entry(old)["changed"])
+
+
+def test_a_failed_cookbook_leaves_what_a_definition_is_for() -> None:
+    """Without the sizes a formula no longer gives the name, and the dataset's tag alone does."""
+    old = made(existing("x"), parallelism=(TP8,), notes=("sizes are those of a relative",))
+    tag = required("x", layers=None, axes={})
+    tagged = existing("x", required=tag, source="dataset_tag", notes=("from the dataset's tag",))
+    new = made(tagged, parallelism=(EP4,), notes=("the decoder is below text_config",), day=DAY2)
+    found = merge(old, new, refresh=True, failed={"sgl-cookbook": "gone"})
+    for field in ("source", "layers", "axes", "formulas"):
+        assert entry(found)[field] == entry(old)[field]
+    assert found.kernels[0].notes == ("not refreshed: sgl-cookbook could not be read",)
+    assert found.notes == (*old.notes, *new.notes)
 
 
 def test_with_a_failed_source_nothing_is_dropped() -> None:

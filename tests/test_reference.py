@@ -17,6 +17,12 @@ def test_the_reference_is_what_the_code_says() -> None:
     assert published == script["page_text"](), "run: uv run python scripts/write_reference.py"
 
 
+def test_the_page_of_kernels_is_what_the_code_says() -> None:
+    script = runpy.run_path(str(ROOT / "scripts" / "write_kernels.py"))
+    published = (ROOT / "docs" / "kernels.md").read_text("utf-8")
+    assert published == script["page_text"](), "run: uv run python scripts/write_kernels.py"
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_links_lead_somewhere(page: Path) -> None:
     targets = [t for t in _LINK.findall(page.read_text("utf-8")) if "://" not in t]

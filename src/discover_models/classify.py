@@ -372,7 +372,7 @@ def _near(spec: KernelSpec, index: FlashInfer) -> tuple[tuple[str, ...], tuple[E
 
 def _unread(spec: KernelSpec, version: str | None) -> str:
     """Why a person should look first: without known APIs, only up to a release is it sure."""
-    if spec.apis or (version and _release(version) <= _release(spec.read_at)):
+    if spec.apis or () < _release(version or "") <= _release(spec.read_at):
         return ""
     return (
         f"only names were looked for in FlashInfer {version or 'of this commit'};"
@@ -381,13 +381,13 @@ def _unread(spec: KernelSpec, version: str | None) -> str:
 
 
 def _release(version: str) -> tuple[int, ...]:
-    """``0.7.2.post1`` → (0, 7, 2)."""
+    """``0.7.2.post1`` → (0, 7, 2); empty for what is no version."""
     found = re.match(r"\d+(\.\d+)*", version)
     return tuple(int(part) for part in found[0].split(".")) if found else ()
 
 
 def _key(text: str) -> str:
-    return re.sub(r"[^a-z0-9._]+", "-", text.casefold()).strip("-")
+    return re.sub(r"[^a-z0-9._]+", "-", text.casefold())
 
 
 def _without_api(spec: KernelSpec, index: FlashInfer) -> _FiVerdict:

@@ -10,7 +10,8 @@ it every entry is classified again, and one that is no longer required goes, or 
 `required: false` where it carries foreign keys. A verdict that was decided and is undecided now is
 left out, and `notes` says why. What rests on a source that failed in this run is left as it was,
 with a note; and with a failed source no entry goes, for it may be missing only for that reason, and
-without the cookbook none comes for the size that is assumed then.
+without the cookbook none comes for the size that is assumed then. Without SGLang the layers are
+known from the configuration alone, so what the model is made of stays as well.
 
 Facts are compared, not text: an entry whose facts are equal keeps its evidence and `changed` day,
 and when no fact of the whole manifest changed, the existing one is returned itself, commits and
@@ -23,6 +24,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar, cast
 
 from discover_models.domain.manifest import (
+    UNREAD,
     Manifest,
     ManifestEvidence,
     ManifestKernel,
@@ -45,6 +47,13 @@ _PROOF = ("evidence", "tests", "call_site")
 _VERSIONS = ("checkout", "pinned")
 """They move with every release, whatever the kernel does."""
 _VERDICTS = ("fi_status", "fi_lack", "fi_trace_template", "sgl_status", "tests", "depth")
+_JUDGING = ("flashinfer", "flashinfer-trace", "sglang")
+"""Sources that the notes of an entry rest on."""
+_MADE_OF = ("source", "layers", "used_for", "axes", "formulas")
+"""What an entry says of the layers that need it."""
+_RESTING = {"sgl-cookbook": ("parallelism", *_MADE_OF), "sglang": _MADE_OF}
+"""What of an entry the layers and the sizes that a source gives decide."""
+_READ_IN_SGLANG = ("implementation", "summary", "unmapped")
 _DATASET_FIELDS = ("phase1_status", "dataset_name", "dataset_workloads", *_VERDICTS)
 _OUR_VALUES: dict[str, type] = {"axes": int, "formulas": str}
 """What we write into fields that are maps; anything else in them is foreign."""
@@ -80,7 +89,8 @@ def merge(
     merged = _with(rest, kernels=kernels)
     if _facts(merged) == _facts(old):
         return old
-    return _with(merged, date=max(old.date, new.date))
+    same = _facts(_as_if_read(merged)) == _facts(_as_if_read(old))
+    return _with(merged, date=old.date if same else max(old.date, new.date))
 
 
 def _same_model(old: Manifest, new: Manifest, refresh: bool) -> None:
@@ -124,10 +134,11 @@ def _entry(
         return _united(old, new, known_first=True)
     seen, blamed = _leave_unread(old, new, unread)
     before = _with(old, notes=_noted(old.notes, ()))  # that it was not refreshed is no fact
-    same = _facts(before, notes=not blamed) == _facts(_united(seen, old), notes=not blamed)
+    explained = not blamed and unread.isdisjoint(_JUDGING)
+    same = _facts(before, notes=explained) == _facts(_united(seen, old), notes=explained)
     if same:
         seen = _taken(seen, old, (*_PROOF, "depth", "changed"))
-    if blamed:
+    if not explained:
         notes = old.notes if same else dict.fromkeys((*new.notes, *old.notes))
         seen = _with(seen, notes=_noted(notes, blamed))
     return _united(seen, old)
@@ -156,10 +167,11 @@ def _leave_unread(
         carried = (e for e in old.evidence if e.repository in proving)
         seen = _with(seen, evidence=_paired((*new.evidence, *carried)))
     blamed = {source} if seen != new else set[str]()
-    if "sgl-cookbook" in unread:
-        served = _taken(seen, old, ("parallelism",))
-        blamed |= {"sgl-cookbook"} if served != seen else set()
-        seen = served
+    for name, resting in _RESTING.items():
+        if name in unread:
+            kept = _taken(seen, old, resting)
+            blamed |= {name} if kept != seen else set()
+            seen = kept
     return seen, blamed
 
 
@@ -175,6 +187,8 @@ def _unread_verdicts(
         supported = old.fi_status == new.fi_status == "fi_supported"
         if "sglang" in unread and supported and _stays(old.sgl_status, new.sgl_status):
             return "sglang", ("sgl_status", "depth"), ("sglang",)
+    if "sglang" in unread and old.fi_status == new.fi_status:
+        return "sglang", ("depth",), ("sglang",)
     return "", (), ()
 
 
@@ -192,7 +206,7 @@ def _as_far_as_read(new: Manifest, old: Manifest, unread: frozenset[str]) -> Man
     """The fields beside `kernels`, those of unread sources from `old`."""
     variants = _paired((*old.variants, *new.variants))
     seen = _with(new, variants=variants) if variants else new
-    if old.group and old.hf_repo_id.casefold() == new.hf_repo_id.casefold():
+    if old.group and not _is_of_another(old, new):
         seen = _with(seen, group=old.group)
     if not unread:
         return seen
@@ -201,8 +215,34 @@ def _as_far_as_read(new: Manifest, old: Manifest, unread: frozenset[str]) -> Man
     seen = _with(seen, repo_shas=_with(new.repo_shas, **shas))
     unmapped = _paired((*new.unmapped, *old.unmapped))
     seen = _with(seen, unmapped=unmapped) if unmapped else seen
-    seen = _taken(seen, old, ("implementation",)) if "sglang" in unread else seen
+    if not _is_of_another(old, new):
+        seen = _with_notes_of_both(seen, old, unread)
+        seen = _taken(seen, old, _READ_IN_SGLANG) if "sglang" in unread else seen
     return _taken(seen, old, ("parallelism",)) if "sgl-cookbook" in unread else seen
+
+
+def _with_notes_of_both(new: Manifest, old: Manifest, unread: frozenset[str]) -> Manifest:
+    """What was said stays; what is said without SGLang's classes is not about the model."""
+    if unread.isdisjoint(_RESTING):
+        return new
+    told = [n for n in new.notes if UNREAD in n or "sglang" not in unread]
+    notes = tuple(dict.fromkeys((*lasting(old.notes), *told)))
+    return _with(new, notes=notes) if notes else new
+
+
+def _is_of_another(old: Manifest, new: Manifest) -> bool:
+    return old.hf_repo_id.casefold() != new.hf_repo_id.casefold()
+
+
+def _as_if_read(manifest: Manifest) -> Manifest:
+    """The manifest without what it says of sources that a run could not read."""
+    kernels = (_with(k, notes=lasting(k.notes)) for k in manifest.kernels)
+    return _with(manifest, kernels=tuple(kernels), notes=lasting(manifest.notes))
+
+
+def lasting(notes: Iterable[str]) -> tuple[str, ...]:
+    """The notes that are about the model and not about what a run could read."""
+    return tuple(n for n in notes if not n.startswith(NOT_REFRESHED) and UNREAD not in n)
 
 
 # Models as trees of our keys and foreign ones

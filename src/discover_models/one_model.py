@@ -17,6 +17,7 @@ from discover_models.domain.candidate import ModelKernels
 from discover_models.domain.evidence import Evidence
 from discover_models.domain.kernel import Deferred, Inventory, Parallelism
 from discover_models.domain.listing import UnmappedClass
+from discover_models.domain.manifest import UNREAD
 from discover_models.errors import ConfigError, SourceError
 from discover_models.inventory import DEFAULT_PARALLELISM, build_inventory
 from discover_models.reading.architecture import read_architecture, read_mistral_architecture
@@ -233,7 +234,7 @@ def _parallelism(
 
 def _cookbook_notes(world: World) -> tuple[str, ...]:
     return tuple(
-        f"the cookbook could not be read ({file}: {why}), so sizes are not from it"
+        f"the cookbook{UNREAD}{file}: {why}; sizes are not from it"
         for file, why in world.cookbook.errors.items()
     )
 

@@ -407,6 +407,7 @@ function nextFault(request) {
 
 function fail(request, response, fault, answer) {
   if (fault.how === 'hang up') return request.socket.destroy();
+  if (fault.how === 'hang') return; // whoever asked gives up
   if (fault.how === 'truncate') {
     response.writeHead(answer.status, {
       'content-type': 'application/json',

@@ -7,6 +7,8 @@ from emulator.server import Fault
 HTML = "<html><body>Bad gateway</body></html>"
 FAULTS = {
     "refused": Fault(how="hang up"),
+    "timed out": Fault(how="hang"),
+    "timed out after it acted": Fault(how="hang", when="after"),
     "cut after it acted": Fault(how="hang up", when="after"),
     "truncated": Fault(how="truncate", when="after"),
     "500": Fault(status=500),

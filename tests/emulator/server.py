@@ -20,7 +20,8 @@ CANARY = "canary-token-of-"
 class Fault:
     """What goes wrong with requests that match; `skip` of them pass first, then `times` fail."""
 
-    how: Literal["answer", "hang up", "truncate"] = "answer"
+    how: Literal["answer", "hang up", "hang", "truncate"] = "answer"
+    """`hang` gives no answer at all, and requests time out soon while one is queued."""
     when: Literal["before", "after"] = "before"
     """Whether the request is carried out before it fails."""
     method: str = ""
@@ -61,6 +62,8 @@ class Emulator:
             encoding="utf-8",
         )
         self.url: str = self._read()["url"]
+        self.hangs = False
+        """Whether some request may get no answer."""
 
     def __enter__(self) -> Self:
         return self
@@ -73,11 +76,14 @@ class Emulator:
         self._process.stdout.close()
 
     def reset(self) -> None:
+        self.hangs = False
         self._ask("reset")
 
     def faults(self, faults: Iterable[Fault]) -> None:
         """Replace the queue of faults; of several that match, the first counts."""
-        self._ask("faults", faults=[asdict(f) for f in faults])
+        queued = list(faults)
+        self.hangs = any(fault.how == "hang" for fault in queued)
+        self._ask("faults", faults=[asdict(f) for f in queued])
 
     def clock(self, at: datetime) -> None:
         """Say what time it is from now on; `reset` brings the real time back."""
@@ -114,6 +120,11 @@ class Emulator:
     def token(login: str) -> str:
         """Marked, so that a token that gets anywhere but into its header is found there."""
         return f"{CANARY}{login}"
+
+    @staticmethod
+    def leaks(log: Iterable[str]) -> list[str]:
+        """Lines of a job's log that show a token; the runner itself takes the masking ones."""
+        return [line for line in log if CANARY in line and not line.startswith("::add-mask::")]
 
     def _ask(self, op: str, **arguments: Any) -> dict[str, Any]:
         assert self._process.stdin

@@ -1,11 +1,19 @@
-"""The emulator for the tests of publishing, and the check of all that they exchange with it."""
+"""The emulator for each test, with three checks of all that is exchanged with it.
+
+Every exchange must keep to GitHub's description, no token may get anywhere but into the header of a
+request, and there only to the repository that it is for.
+"""
 
 from __future__ import annotations
 
+import logging
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, cast
+from urllib.parse import urlsplit
 
 import pytest
 import requests
@@ -14,6 +22,20 @@ import requests.adapters
 from emulator.contract import problems
 from emulator.server import CANARY, Emulator
 from get_emulator import EMULATOR
+from hosts import REPOSITORY, REQUESTER
+
+SOON = 0.5
+"""Seconds after which a request times out while there are requests that get no answer."""
+_STARTED: list[str] = []
+"""Commands of processes that hold a token; a hook for them can't be taken away again."""
+
+
+def _watch(event: str, arguments: tuple[Any, ...]) -> None:
+    if event == "subprocess.Popen" and CANARY in repr(arguments[:2]):
+        _STARTED.append(repr(arguments[:2]))
+
+
+sys.addaudithook(_watch)
 
 
 @pytest.fixture(scope="session")
@@ -33,19 +55,20 @@ def emulator(
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
     capfd: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
 ) -> Iterator[Emulator]:
-    """An empty GitHub; at the end every exchange must have kept to GitHub's description.
-
-    No token may have got into an address, a body, anything printed or any file.
-    """
+    """An empty GitHub; whatever the test did is searched for what it must not do."""
     running_emulator.reset()
+    caplog.set_level(logging.DEBUG)
+    _STARTED.clear()
     found: list[str] = []
     send = requests.adapters.HTTPAdapter.send
 
     def checked(self: Any, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> Any:
+        found.extend(misused_token(request))
+        if running_emulator.hangs:
+            kwargs["timeout"] = SOON
         response = send(self, request, *args, **kwargs)
-        if CANARY in f"{request.url} {request.body!r}":
-            found.append(f"a token is in {request.method} {request.url}")
         if response.headers.get("x-injected") is None:
             found.extend(
                 problems(
@@ -61,6 +84,29 @@ def emulator(
     monkeypatch.setattr(requests.adapters.HTTPAdapter, "send", checked)
     yield running_emulator
     assert found == []
+    assert _STARTED == []
     assert CANARY not in "".join(capfd.readouterr())
-    for path in tmp_path.rglob("*"):
-        assert not path.is_file() or CANARY.encode() not in path.read_bytes(), path
+    assert [r.getMessage() for r in caplog.get_records("call") if CANARY in r.getMessage()] == []
+    assert list(files_with_a_token(tmp_path)) == []
+
+
+def misused_token(request: requests.PreparedRequest) -> Iterator[str]:
+    """Where a token is that it must not be in."""
+    if CANARY in f"{request.url} {request.body!r}":
+        yield f"a token is in {request.method} {request.url}"
+    token = str(request.headers.get("Authorization", ""))
+    path = urlsplit(request.url or "").path
+    if token.endswith(Emulator.token(REQUESTER)) and path.startswith(f"/repos/{REPOSITORY}"):
+        yield f"the token for another repository is in {request.method} {path}"
+
+
+def files_with_a_token(folder: Path) -> Iterator[Path]:
+    """Files, and bare repositories, whose objects git keeps compressed."""
+    for path in folder.rglob("*"):
+        if path.suffix == ".git" and (path / "objects").is_dir():
+            command = ["git", "-C", str(path), "cat-file", "--batch-all-objects", "--batch"]
+            done = subprocess.run(command, capture_output=True, check=True, timeout=60)
+            if CANARY.encode() in done.stdout:
+                yield path
+        elif path.is_file() and CANARY.encode() in path.read_bytes():
+            yield path

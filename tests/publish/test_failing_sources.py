@@ -15,7 +15,7 @@ import pytest
 from action_host import REQUESTS, Host, host_in
 from discover_models import demo
 from emulator.server import Emulator
-from hosts import KERNELS
+from hosts import KERNELS, REPOSITORY
 from sources.git_repos import git
 
 DOCUMENT = "docs/model_coverage.mdx"
@@ -128,19 +128,23 @@ def test_one_faulty_source_asks_for_nothing_and_loses_nothing(host: Host, case: 
     assert len(asked) == 2
     assert all(url in str(said) for url in (f"{KERNELS}/issues/1", f"{KERNELS}/issues/2"))
 
-    # Failing later: what was there stays.
+    # Failing later: what was there stays, and the dashboard alone says so.
     broken(repository)
+    (number,) = (i.number for i in host.issues() if "dashboard" in i.title)
+    dashboard = f"/repos/{REPOSITORY}/issues/{number}"
     before = len(host.emulator.writes())
     assert host.run(**REQUESTS) == code, host.log
     assert f"**Not refreshed:** {name} (" in host.dashboard()
     assert any(line.startswith("::") and name in line for line in host.log), host.log
     assert host.shown(KERNELS) == asked
     assert [i.state for i in host.issues()] == ["open"] * len(wanted)
-    assert {w.method for w in host.emulator.writes()[before:]} == {"PATCH"}
+    assert [w.path for w in host.emulator.writes()[before:]] == [dashboard]
+    before = len(host.emulator.writes())
     assert host.verdicts() == said
     assert host.record()["published"]
     restored()
     assert host.run(**REQUESTS) == 0, host.log
+    assert [w.path for w in host.emulator.writes()[before:]] == [dashboard]
     assert host.shown() == wanted
     assert host.shown(KERNELS) == asked
     assert host.verdicts() == said

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 from collections.abc import Mapping
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,7 @@ from discover_models.action import run_action
 from discover_models.publish import markers
 from discover_models.publish.comments import PostedComment
 from discover_models.publish.pulls import GitHubPulls
+from emulator.faults import FAULTS
 from emulator.server import FOREVER, Emulator, Fault
 from hosts import BOT, REPOSITORY, FakeTime
 from hub_server import HubServer, Repository, running
@@ -70,7 +73,9 @@ class Host:
             GITHUB_EVENT_PATH=str(file),
             HF_ENDPOINT=self.hub.url,
         )
-        return run_action(environment, self.log.append, self.time.timing())
+        code = run_action(environment, self.log.append, self.time.timing())
+        assert Emulator.leaks(self.log) == []
+        return code
 
     def pull(self, number: int, action: str = "opened", login: str = "octo", **inputs: str) -> int:
         """A recorded event, with this pull request and author in it."""
@@ -291,6 +296,37 @@ def test_a_lost_answer_is_not_posted_twice(host: Host) -> None:
     host.emulator.faults([Fault(when="after", method="POST", path="/comments$", status=502)])
     assert host.pull(number) == 0, host.log
     assert "✅ All is right" in host.only(number)
+
+
+def test_one_fault_at_any_request_changes_nothing_in_the_end(host: Host) -> None:
+    """Of the checklist's requests to GitHub; `make torture` tries each fault at each."""
+    main = document(**{COLLECTED: "✅", PRESENT: "❌", ABSENT: "❌"})
+
+    def checked(*faults: Fault) -> tuple[str, int]:
+        """What the comment says and the number of requests."""
+        host.emulator.reset()
+        host.emulator.push(REPOSITORY, "main", {DOC: main})
+        number = host.open({DOC: document(**EARLY)}, "Marks it as covered.")
+        host.emulator.faults(faults)
+        before = len(host.emulator.log())
+        assert host.pull(number) == 0, (faults, host.log)
+        host.emulator.faults(())
+        asked = len(host.emulator.log()) - before
+        said = re.sub(r'"written":"[^"]*"', "", host.only(number))
+        if "DISCOVER_MODELS_EXAMPLES" in os.environ:
+            writes = host.writes()
+            assert host.pull(number, "synchronize") == 0, (faults, host.log)
+            assert host.writes() == writes
+        return said, asked
+
+    expected, asked = checked()
+    assert asked > 4
+    pairs = [(n % asked, fault) for n, fault in enumerate(FAULTS.values())]
+    if "DISCOVER_MODELS_EXAMPLES" in os.environ:
+        pairs = [(n, fault) for n in range(asked) for fault in FAULTS.values()]
+    print(f"{asked} requests, {len(pairs)} runs with a fault")
+    for number, fault in pairs:
+        assert checked(replace(fault, skip=number))[0] == expected, (number, fault)
 
 
 HOSTILE = (

@@ -139,6 +139,19 @@ def test_finished_work_is_closed():
     assert only(decided(wanted(finished="done"), issue())) == ("close", 1)
 
 
+def test_what_is_not_certain_closes_nothing():
+    unsure = wanted(finished="done", certain=False)
+    assert only(decided(unsure, issue())) == ("unchanged", 1)
+    changed = wanted(finished="done", certain=False, facts={"new": 1})
+    assert only(decided(changed, issue())) == ("update", 1)
+
+
+def test_what_is_not_certain_opens_nothing_that_was_finished():
+    unsure = wanted(finished="done", certain=False)
+    assert only(decided(unsure)) == ("unchanged", None)
+    assert only(decided(unsure, issue(state="closed", closed_by=BOT))) == ("unchanged", 1)
+
+
 def test_a_section_taken_out_comes_back_below():
     found = issue(body="A person rewrote all of this.")
     assert only(decided(wanted(), found, numbers={("tracking", "model"): 1})) == ("update", 1)

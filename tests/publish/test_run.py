@@ -375,6 +375,69 @@ def test_a_model_that_is_deferred_later_says_so_and_keeps_what_it_had(host: Host
     assert "moe&#95;x" in body or "moe_x" in body
 
 
+def away(*names: str, reason: str = "network") -> list[Deferred]:
+    """Models that a run could not look at."""
+    return [
+        builders.deferred(hf_repo_id=f"sample-org/{n}", model_slug=n, reason=reason) for n in names
+    ]
+
+
+@pytest.mark.parametrize("reason", ["network", "rate_limited", "bad_token", "unreadable", "source"])
+def test_a_run_that_learned_nothing_of_the_models_touches_the_dashboard_alone(
+    host: Host, reason: str
+):
+    host.run((*THREE, model("delta")))
+    host.run((done("delta"),))
+    before = final(host)
+    dashboard = [f"PATCH /repos/octo/bench/issues/{host.issue('all').number}"]
+    deferred = away("alpha", "beta", "gamma", "delta", reason=reason)
+    assert host.written(lambda: host.run((), deferred)) == dashboard
+    assert "Deferred (4)" in host.issue("all").body
+    assert host.written(lambda: host.run((), deferred)) == []
+    assert host.written(lambda: host.run((*THREE, done("delta")))) == dashboard
+    assert final(host) == before
+
+
+def test_what_is_known_to_be_gated_stays_so_when_nobody_could_look(host: Host):
+    host.run(THREE, away("closed", reason="gated"))
+    host.run((THREE[0], THREE[2]), away("beta", reason="gated"))
+    assert host.written(lambda: host.run((), away("alpha", "beta", "closed"))) == [
+        f"PATCH /repos/octo/bench/issues/{host.issue('all').number}"
+    ]
+    body = host.issue("all").body
+    assert body.count("| gated: ") == 2
+    assert body.count("| network: ") == 1
+    assert host.written(lambda: host.run(THREE)) == [
+        f"PATCH /repos/octo/bench/issues/{host.issue(key).number}" for key in ("beta", "all")
+    ]
+
+
+def test_a_failed_source_opens_and_reopens_nothing_that_is_finished(host: Host):
+    host.run()
+    host.run((done("beta"),))
+    unread = {"flashinfer": "gone"}
+    partly = [done(n).model_copy(update={"source_errors": unread}) for n in ("beta", "gamma")]
+    dashboard = [f"PATCH /repos/octo/bench/issues/{host.issue('all').number}"]
+    assert host.written(lambda: host.run(partly)) == dashboard
+    assert host.written(lambda: host.run((done("beta"), done("gamma")))) == dashboard
+    assert keys(host) == ["all", "alpha"]
+
+
+def test_a_clock_that_is_set_back_a_day_writes_nothing_and_loses_nothing(host: Host):
+    host.run()
+    host.now += timedelta(days=2)
+    host.run((THREE[0], model("beta", builders.supported("moe_x")), THREE[2]))
+    before, state = final(host), host.store.state
+    host.now -= timedelta(days=1)
+    again = (THREE[0], model("beta", builders.supported("moe_x")), THREE[2])
+    assert host.written(lambda: host.run(again)) == []
+    assert (final(host), host.store.state) == (before, state)
+    found = host.issue("beta")
+    host.run((THREE[0], model("beta", builders.missing("moe_x")), THREE[2]))
+    assert host.issue("beta").body != found.body
+    assert keys(host) == ["all", "alpha", "beta"]
+
+
 def test_two_repositories_with_one_slug_get_two_issues_whose_names_stay(host: Host):
     twins = [
         builders.inventory(builders.missing("moe_x"), model_slug="twin", hf_repo_id=f"{org}/Twin")
@@ -579,6 +642,50 @@ def test_two_runs_at_once_end_with_one_issue_each(emulator: Emulator, monkeypatc
     assert host.store.state.issues["tracking/sample-org/alpha"] == 1
     for again in (host, other):
         assert again.written(again.run) == []
+
+
+@pytest.mark.parametrize("first", [(), THREE], ids=["first run", "update"])
+def test_another_run_between_any_two_requests_changes_nothing_in_the_end(
+    emulator: Emulator, monkeypatch: Any, first: Sequence[Inventory]
+):
+    """The other run does all its work there, with the same models and the same state."""
+    second = (THREE[0], model("beta", builders.supported("moe_x")), done("gamma"))
+    send = requests.adapters.HTTPAdapter.send
+    left = {"requests": FOREVER}
+    host = other = Host(emulator)
+
+    def racing(self: Any, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> Any:
+        left["requests"] -= 1
+        if left["requests"] == 0:
+            other.run(second)
+        return send(self, request, *args, **kwargs)
+
+    monkeypatch.setattr(requests.adapters.HTTPAdapter, "send", racing)
+    host.run(first)
+    before = len(emulator.log())
+    host.run(second)
+    requests_made, expected = len(emulator.log()) - before, seen(host)
+    assert requests_made > 5
+    for at in range(1, requests_made + 1):
+        emulator.reset()
+        store = MemoryStore()
+        host, other = Host(emulator, store), Host(emulator, store)
+        host.run(first)
+        left["requests"] = at
+        host.run(second)
+        left["requests"] = FOREVER
+        host.run(second)
+        assert seen(host) == expected, f"before request {at}"
+        assert host.written(partial(host.run, second)) == [], f"before request {at}"
+
+
+def seen(host: Host) -> list[tuple[Any, ...]]:
+    """The issues that are no duplicates, without their numbers, which depend on the race."""
+    return sorted(
+        (title, state, reason, labels, re.sub(r"#\d+|,\d+\]", "", body), comments)
+        for title, state, reason, labels, body, comments in final(host)
+        if reason != "duplicate"
+    )
 
 
 SCENARIOS: dict[str, tuple[Sequence[Inventory], Sequence[Inventory]]] = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import subprocess
@@ -200,7 +201,11 @@ def test_the_token_goes_only_through_the_environment_and_only_to_its_host(
     branch = StateBranch("https://github.com/octo/bench", BRANCH, FakeTime().timing(), token=canary)
     branch.load()
     store(bare, token=canary).load()
-    assert canary not in repr(branch) + repr([command for command, _ in seen])
+    encoded = base64.b64encode(f"x-access-token:{canary}".encode()).decode()
+    shown = repr(branch) + repr([command for command, _ in seen])
+    assert canary not in shown
+    assert encoded not in shown
+    assert any(encoded in value for _, env in seen for value in env.values())
     keys = {v for _, env in seen for k, v in env.items() if k.startswith("GIT_CONFIG_KEY")}
     assert "http.https://github.com/.extraHeader" in keys
     assert not [v for v in keys if v.startswith("http.file")]

@@ -287,6 +287,39 @@ def test_files_without_a_repository_are_left_alone(tmp_path: Path, remote: Remot
     assert (tmp_path / "ws/sglang/notes.txt").read_text() == "mine\n"
 
 
+def test_a_submodule_is_neither_fetched_nor_run(
+    tmp_path: Path, remote: Remote, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Though the user's own settings ask for submodules everywhere."""
+    home = tmp_path / "home"
+    home.mkdir()
+    (home / ".gitconfig").write_text(
+        "[submodule]\n\trecurse = true\n\tactive = .\n[fetch]\n\trecurseSubmodules = yes\n"
+    )
+    monkeypatch.setenv("HOME", str(home))
+    inner = Remote(tmp_path / "inner")
+    sha = inner.commit("2026-01-01T00:00:00Z", {"python/x.py": "x\n"})
+    place = "python/sglang/inner"
+
+    def add(commit: str) -> str:
+        (remote.folder / ".gitmodules").write_text(
+            f'[submodule "inner"]\n\tpath = {place}\n\turl = {inner.url}\n'
+            f"\tupdate = !touch {tmp_path}/ran\n"
+        )
+        git(remote.folder, "add", ".gitmodules")
+        git(remote.folder, "update-index", "--add", "--cacheinfo", f"160000,{commit},{place}")
+        git(remote.folder, "commit", "-q", "-m", "inner")
+        return head(remote)
+
+    for commit in (sha, inner.commit("2026-01-02T00:00:00Z", {"python/y.py": "y\n"})):
+        wanted = add(commit)
+        state = prepare(tmp_path / "ws", remote)
+        assert (state.error, state.commit) == ("", wanted)
+        assert not list((state.path / place).glob("*"))
+        assert not (state.path / ".git/modules").exists()
+    assert not (tmp_path / "ran").exists()
+
+
 # Offline
 
 

@@ -8,12 +8,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from action.recorded import RECORDED
 from discover_models import demo, manifests
+from discover_models.action_inputs import ActionSettings, Runner
+from discover_models.action_job import choose_job
 from discover_models.audit.document import parse as parse_document
 from discover_models.audit.run import read_document
 from discover_models.bot_config import parse_config
 from discover_models.domain.kernel import Parallelism
 from discover_models.errors import DiscoverError
+from discover_models.onboarding.command import parse_command
 from discover_models.ops import FAMILIES
 from discover_models.pipeline import architecture_of
 from discover_models.publish import markers
@@ -170,6 +174,20 @@ def _body(root: Path) -> None:
         markers.replace(text, "<!-- discover-models:begin v1 dashboard all -->\nx")
 
 
+def _events() -> tuple[bytes, ...]:
+    return tuple(json.dumps(event).encode() for event in RECORDED.values())
+
+
+def _event(root: Path) -> None:
+    payload = Runner(event_path=root / "event.json").event()
+    for name in ("pull_request_target", "issue_comment", "schedule", "push"):
+        choose_job(ActionSettings(), name, payload)
+
+
+def _comment(root: Path) -> None:
+    parse_command((root / "comment.md").read_bytes().decode("utf-8", "replace"))
+
+
 def _issue_body() -> bytes:
     return (
         b"Written by people.\n\n<!-- discover-models:begin v1 tracking org/model -->\n"
@@ -268,6 +286,8 @@ READERS: dict[str, Reader] = {
         _flashinfer,
         _lay_out,
     ),
+    "event payload": Reader("event.json", _events(), _event, is_json=True),
+    "comment": Reader("comment.md", (b"/discover-models demo-8b demo-org/Demo-8B\nx",), _comment),
     "issue body": Reader("body.md", (_issue_body(),), _body),
     "configuration file": Reader(
         "bot.yml", (_BOT_CONFIG,), lambda root: parse_config((root / "bot.yml").read_bytes(), "f")

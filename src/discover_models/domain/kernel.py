@@ -158,6 +158,10 @@ class Inventory(Frozen):
     """Where SGLang defines the model's class."""
 
 
+OF_THE_MODEL = frozenset({"gated", "not_found", "no_configuration", "malformed"})
+"""Reasons for having no inventory that a look at the model's repository gave."""
+
+
 class Deferred(Frozen):
     """A model that gave no inventory in this run."""
 
@@ -168,3 +172,8 @@ class Deferred(Frozen):
     message: str
     skipped: bool = False
     """True when another run can't change it (not a language model)."""
+
+    @property
+    def of_the_model(self) -> bool:
+        """Whether the reason lies in the model; else it is only that nobody could look."""
+        return self.skipped or self.reason in OF_THE_MODEL

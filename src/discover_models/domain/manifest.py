@@ -36,6 +36,9 @@ def _no_default_title(schema: dict[str, Any]) -> None:
         field.pop("title", None)
 
 
+UNREAD = " could not be read: "
+"""Between a source and the reason in a note that is about a run and not about the model."""
+
 Lines = Annotated[tuple[str, ...], BeforeValidator(_as_lines)]
 Day = Annotated[str, Field(pattern=r"^\d{4}-\d{2}-\d{2}$")]
 Text = Annotated[str, Field(min_length=1)]
@@ -297,7 +300,7 @@ def json_schema() -> dict[str, Any]:
 
 
 def _failures(source_errors: dict[str, str]) -> tuple[str, ...]:
-    return tuple(f"{name} could not be read: {why}" for name, why in sorted(source_errors.items()))
+    return tuple(f"{name}{UNREAD}{why}" for name, why in sorted(source_errors.items()))
 
 
 def _filled(**fields: Any) -> dict[str, Any]:

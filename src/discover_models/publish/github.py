@@ -359,6 +359,8 @@ class GitHubIssues:
             raise LostError(f"no answer: {type(error).__name__}") from None
         except ValueError:
             raise LostError("the answer is not JSON") from None
+        except RuntimeError:  # PyGithub leaves a redirect to another host, or to itself, that way
+            raise LostError("the answer leads elsewhere") from None
 
     def _explained(self, verb: str, path: str, error: GithubException) -> Exception:
         message = _message(error)

@@ -39,6 +39,8 @@ class Wanted:
     """Set when the issue is opened; later they belong to people."""
     finished: str = ""
     """Why nothing is left to track, in Markdown; then it is closed with this comment."""
+    certain: bool = True
+    """Whether this run saw all that `finished` rests on; else an open issue stays open."""
     heartbeat: bool = False
     elsewhere: bool = False
     """In a repository of other people: never closed, opened again or labelled there."""
@@ -214,7 +216,7 @@ def decide(item: Wanted, issue: FoundIssue, policy: Policy, now: datetime) -> Ch
         return _change("unchanged", item, "is closed there, which is left as it is", issue)
     if issue.state == "closed":
         return _closed(item, issue, section, policy)
-    if item.finished:
+    if item.finished and item.certain:
         return _change("close", item, "nothing is left to track", issue)
     reason = _outdated(item, section, now)
     if reason is None:

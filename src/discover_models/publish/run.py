@@ -46,7 +46,7 @@ from discover_models.publish.requesting import (
     ready_texts,
 )
 from discover_models.publish.requests import Looked
-from discover_models.publish.sightings import Sights, updated
+from discover_models.publish.sightings import Sights, reasons, updated
 from discover_models.publish.state_value import (
     PublishState,
     Saved,
@@ -298,11 +298,10 @@ class _Run:
     ) -> tuple[Outcome, ...]:
         unread = {i.hf_repo_id.casefold() for i in inventories if i.source_errors}
         seen = state.sightings
-        reasons = {
-            name.casefold(): s.reason for name, s in {**seen.skipped, **seen.deferred}.items()
-        }
+        unread |= {name.casefold() for name in seen.deferred}
+        said = {name.casefold(): s.reason for name, s in reasons(seen).items()}
         ready = ready_texts(decisions)
-        wanted = [self._wanted_tracking(g, reasons, unread, state.news, ready) for g in groups]
+        wanted = [self._wanted_tracking(g, said, unread, state.news, ready) for g in groups]
         return self._keep(wanted, numbers)
 
     def _keep(self, wanted: Sequence[Wanted], numbers: Mapping[Key, int]) -> tuple[Outcome, ...]:
@@ -361,17 +360,17 @@ class _Run:
     def _wanted_tracking(
         self,
         group: ModelGroup,
-        reasons: Mapping[str, str],
+        said: Mapping[str, str],
         unread: set[str],
         news: Mapping[str, News],
         ready: Sequence[ReadyRequest],
     ) -> Wanted:
-        """`reasons` say by repository why it could not be looked at, `unread` where in part."""
+        """`said` says by repository why it has no inventory, `unread` which were not seen whole."""
         members = group.members
         manifest = united(members)
         names = {m.hf_repo_id: m.hf_repo_id.casefold() for m in members}
-        deferred = {name: reasons[key] for name, key in names.items() if key in reasons}
-        sure = not (deferred or self.extras.unread) and unread.isdisjoint(names.values())
+        deferred = {name: said[key] for name, key in names.items() if key in said}
+        certain = not (deferred or self.extras.unread) and unread.isdisjoint(names.values())
         priorities = {k.casefold(): v for k, v in self.extras.priorities.items()}
         mine = [priorities[key] for key in names.values() if key in priorities]
         return Wanted(
@@ -383,7 +382,8 @@ class _Run:
                 members, self._page, limit, deferred=deferred, news=news, ready=ready
             ),
             labels=(self.settings.label,),
-            finished=bodies.finished_comment(manifest) if sure else "",
+            finished=bodies.finished_comment(manifest),
+            certain=certain,
             day0=any(p.day0 for p in mine),
             released=max((p.released for p in mine if p.released), default=None),
         )

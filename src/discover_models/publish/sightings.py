@@ -11,7 +11,7 @@ from pydantic import Field
 
 from discover_models.domain.candidate import Discovery
 from discover_models.domain.frozen import Frozen
-from discover_models.domain.kernel import Deferred, Inventory
+from discover_models.domain.kernel import OF_THE_MODEL, Deferred, Inventory
 
 
 class Sighting(Frozen):
@@ -48,13 +48,18 @@ def updated(
     deferred: Sequence[Deferred],
     discovery: Discovery | None,
 ) -> Sightings:
-    """What is left to settle after a run; `discovery` is None when it looked for nothing new."""
+    """What is left to settle after a run; `discovery` is None when it looked for nothing new.
+
+    A model that nobody could look at keeps what an earlier look said of it.
+    """
+    looked = before if discovery is None else _looked(before, discovery)
+    known = {name.casefold() for name in reasons(looked)}
+    deferred = [d for d in deferred if d.of_the_model or _name(d).casefold() not in known]
     done = {i.hf_repo_id.casefold() for i in inventories}
     done |= {_name(d).casefold() for d in deferred}
     waiting = {n: s for n, s in before.deferred.items() if n.casefold() not in done}
     waiting |= {_name(d): _sighting(d) for d in deferred if not d.skipped}
     refused = {_name(d): _sighting(d) for d in deferred if d.skipped}
-    looked = before if discovery is None else _looked(before, discovery)
     skipped = {n: s for n, s in looked.skipped.items() if n.casefold() not in done}
     return looked.model_copy(
         update={
@@ -62,6 +67,12 @@ def updated(
             "skipped": _settled({**skipped, **refused}, before.skipped),
         }
     )
+
+
+def reasons(seen: Sightings) -> Sights:
+    """What a look at a model's repository said of it that leaves it without an inventory."""
+    gone = {n: s for n, s in seen.deferred.items() if s.reason in OF_THE_MODEL}
+    return {**seen.skipped, **gone}
 
 
 def _looked(before: Sightings, found: Discovery) -> Sightings:

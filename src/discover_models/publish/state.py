@@ -85,17 +85,26 @@ class StateBranch:
     def load(self) -> PublishState:
         with tempfile.TemporaryDirectory(prefix="state-") as folder:
             clone = self._clone(folder)
-            try:
-                return clone.read(clone.fetch())
-            except _GitError as error:
-                raise PublishError(f"The state branch can't be read: {error}") from None
+            problem = ""
+            for attempt in range(ATTEMPTS):
+                try:
+                    return clone.read(clone.fetch())
+                except _GitError as error:
+                    problem = str(error)
+                    if _FORBIDDEN.search(problem):
+                        break
+                self.timing.sleep(2.0**attempt)
+            raise PublishError(f"The state branch can't be read: {problem}")
 
     def save(self, state: PublishState) -> Saved:
         return self.change(lambda stored: unite(stored, state))
 
     def change(self, rule: Callable[[PublishState], PublishState]) -> Saved:
         with tempfile.TemporaryDirectory(prefix="state-") as folder:
-            clone = self._clone(folder)
+            try:
+                clone = self._clone(folder)
+            except PublishError as error:
+                return Saved(stored=False, reason=str(error))
             problem = ""
             for attempt in range(ATTEMPTS):
                 try:

@@ -21,7 +21,7 @@ from discover_models.domain.frozen import Frozen
 from discover_models.domain.kernel import ClassifiedKernel
 from discover_models.domain.manifest import Manifest, ManifestKernel
 from discover_models.manifests import dump
-from discover_models.merge import NOT_REFRESHED
+from discover_models.merge import lasting
 from discover_models.render.budget import trim
 from discover_models.render.coverage import coverage_section
 from discover_models.render.demand import demand_cells
@@ -47,7 +47,6 @@ _TRACKING_ORDER = (
     "unmapped",
 )
 """What rows go first when a body is too long: evidence is also in the manifests."""
-_UNREAD = " could not be read: "
 
 
 class Page(Frozen):
@@ -264,7 +263,7 @@ def tracking_facts(
         "models": {m.hf_repo_id: m.model_slug for m in members},
         "variants": [v.hf_repo_id for v in manifest.variants],
         "parallelism": [p.known() for p in manifest.parallelism],
-        "notes": _lasting(manifest.notes),
+        "notes": list(lasting(manifest.notes)),
         "unmapped": [[u.what, u.reason, list(u.fields)] for u in manifest.unmapped],
     }
     if len(json.dumps(kernels)) > FACTS_LIMIT:
@@ -419,15 +418,10 @@ def _kernel_fact(kernel: ManifestKernel) -> str:
         "variant": kernel.variant,
         "axes": {k: v for k, v in kernel.axes.items() if isinstance(v, int)},
         "parallelism": [p.known() for p in kernel.parallelism],
-        "notes": _lasting(kernel.notes),
+        "notes": list(lasting(kernel.notes)),
         "request": str(foreign.get("fi_issue_url", "")),
     }
     return f"{group_of(kernel_of(kernel))} {digest(facts)[:8]}"
-
-
-def _lasting(notes: tuple[str, ...]) -> list[str]:
-    """The notes that are about the model and not about what a run could read."""
-    return [n for n in notes if not n.startswith(NOT_REFRESHED) and _UNREAD not in n]
 
 
 def _changed_last(kernel: ManifestKernel, manifest: Manifest) -> bool:

@@ -8,8 +8,8 @@ from discover_models.domain.kernel import ClassifiedKernel, Inventory, Paralleli
 from discover_models.ops import SPECS
 from discover_models.render.environment import text
 
-_OUTSIDE_CELLS = str.maketrans({"|": "/", "`": "'", "{": "(", "}": ")", "<": "(", ">": ")"})
-"""Characters that end a table cell, a fence around the section, or start MDX code."""
+_OUTSIDE_CELLS = str.maketrans("|`{}<>[]", "/'()()()")
+"""Characters that end a table cell or a fence around the section, or start MDX code or links."""
 _EXPERTS = "moe"
 _ORDER = {op: at for at, op in enumerate(dict.fromkeys(spec.op_type for spec in SPECS.values()))}
 

@@ -16,9 +16,11 @@ from discover_models.ops import FAMILIES, SPECS
 from discover_models.ops.base import KernelSpec, Need
 from discover_models.requirements import refusal
 from layers import (
+    INFLLM,
     SAMPLES,
     dense,
     dsv4,
+    field,
     gdn,
     gqa,
     group,
@@ -139,6 +141,32 @@ def test_only_what_is_sharded_depends_on_the_sizes(mixer: str, tp: int, ep: int)
             assert dim.value is not None
             assert whole is not None
             assert 1 <= dim.value <= whole if need.sharded else dim.value == whole
+
+
+GATED: dict[str, Mixer] = {
+    **MIXERS,
+    "gqa with InfLLM": gqa(infllm=INFLLM),
+    "gated gqa": gqa(output_gate=True, qk_norm="per_head"),
+    "gated lightning": lightning(output_gate=True, qk_norm="per_head"),
+    "lightning in groups": lightning(output_norm="gated_group", norm_groups=field("groups", 4)),
+    "nothing": gqa(None),
+}
+
+
+@pytest.mark.parametrize("mixer", GATED)
+@pytest.mark.parametrize("ffn", [None, *FFNS])
+def test_a_layer_behind_others_needs_what_it_needs_in_front(mixer: str, ffn: str | None) -> None:
+    layer = group(GATED[mixer], FFNS.get(ffn or ""), (0,))
+    behind = group(GATED[mixer], FFNS.get(ffn or ""), (2,))
+    for other in (
+        group(None, None, (1,)),
+        group(gqa(), dense(), (1,)),
+        group(mamba(), moe(), (1,)),
+    ):
+        first, last = needed(model(layer, other)), needed(model(other, behind))
+        assert {k.definition_name for k in first.kernels} == {
+            k.definition_name for k in last.kernels
+        }
 
 
 @given(tp=st.sampled_from([2, 4, 8]), mixer=st.sampled_from(sorted(MIXERS)))

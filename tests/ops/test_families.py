@@ -9,7 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from discover_models.domain.architecture import Architecture, Ffn, Mixer, OtherMixer, Unmapped
+from discover_models.domain.architecture import (
+    Architecture,
+    Ffn,
+    LayerGroup,
+    Mixer,
+    OtherMixer,
+    Unmapped,
+)
 from discover_models.domain.dimension import Dim, unknown
 from discover_models.domain.kernel import Parallelism
 from discover_models.ops import FAMILIES, SPECS
@@ -156,14 +163,12 @@ GATED: dict[str, Mixer] = {
 @pytest.mark.parametrize("mixer", GATED)
 @pytest.mark.parametrize("ffn", [None, *FFNS])
 def test_a_layer_behind_others_needs_what_it_needs_in_front(mixer: str, ffn: str | None) -> None:
-    layer = group(GATED[mixer], FFNS.get(ffn or ""), (0,))
-    behind = group(GATED[mixer], FFNS.get(ffn or ""), (2,))
-    for other in (
-        group(None, None, (1,)),
-        group(gqa(), dense(), (1,)),
-        group(mamba(), moe(), (1,)),
-    ):
-        first, last = needed(model(layer, other)), needed(model(other, behind))
+    def layer(at: int) -> LayerGroup:
+        return group(GATED[mixer], FFNS.get(ffn or ""), (at,))
+
+    for other in ((None, None), (gqa(), dense()), (mamba(), moe())):
+        first = needed(model(layer(0), group(*other, (1,))))
+        last = needed(model(group(*other, (0,)), layer(1)))
         assert {k.definition_name for k in first.kernels} == {
             k.definition_name for k in last.kernels
         }

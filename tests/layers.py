@@ -122,9 +122,12 @@ GROUPED: dict[str, Any] = fields(n_group=8, topk_group=4)
 
 
 def group(
-    mixer: Mixer | None = None, ffn: Ffn | None = None, layers: tuple[int, ...] = (0, 1)
+    mixer: Mixer | None = None,
+    ffn: Ffn | None = None,
+    layers: tuple[int, ...] = (0, 1),
+    beside: Mixer | None = None,
 ) -> LayerGroup:
-    return LayerGroup(layers=layers, mixer=mixer, ffn=ffn)
+    return LayerGroup(layers=layers, mixer=mixer, ffn=ffn, beside=beside)
 
 
 def model(*groups: LayerGroup, **more: Any) -> Architecture:

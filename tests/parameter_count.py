@@ -14,6 +14,7 @@ from discover_models.domain.architecture import (
     KdaAttention,
     LayerGroup,
     MambaMixer,
+    Mixer,
     Moe,
 )
 from discover_models.domain.dimension import Dim
@@ -50,17 +51,22 @@ def draft_layers(architecture: Architecture, count: int, *, copies: bool) -> int
 
 def layer_parameters(group: LayerGroup, hidden: Dim) -> Dim | None:
     """Parameters of one layer of the group; None where a part of it is not known."""
-    other = any(part is not None and part.kind == "other" for part in (group.mixer, group.ffn))
+    other = any(part is not None and part.kind == "other" for part in (*group.mixers, group.ffn))
     other = other or (isinstance(group.ffn, DenseMlp | Moe) and group.ffn.gated is None)
     parts = [linear.n * linear.k for linear in linears_of(group, hidden)]
-    parts += _apart_from_linears(group, hidden)
+    for mixer in group.mixers:
+        parts += _apart_from_linears(mixer, hidden)
+    if isinstance(group.ffn, Moe):
+        projections = 3 if group.ffn.gated else 2
+        width = group.ffn.latent or hidden
+        parts.append(projections * (group.ffn.experts * (group.ffn.intermediate * width)))
     if other or not parts or any(part.value is None for part in parts):
         return None
     return sum(parts, start=Dim(value=0, expression="0"))
 
 
-def _apart_from_linears(group: LayerGroup, hidden: Dim) -> Iterator[Dim]:
-    match group.mixer:
+def _apart_from_linears(mixer: Mixer, hidden: Dim) -> Iterator[Dim]:
+    match mixer:
         case GqaAttention(k_is_v=True) as gqa:  # the V part of the GEMM holds K's weight again
             yield Dim(value=0, expression="0") - gqa.kv_heads * gqa.head_dim * hidden
         case GdnAttention() as gdn:
@@ -76,7 +82,3 @@ def _apart_from_linears(group: LayerGroup, hidden: Dim) -> Iterator[Dim]:
             yield channels * mamba.conv_kernel
         case _:
             pass
-    if isinstance(group.ffn, Moe):
-        projections = 3 if group.ffn.gated else 2
-        width = group.ffn.latent or hidden
-        yield projections * (group.ffn.experts * (group.ffn.intermediate * width))

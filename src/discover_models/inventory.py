@@ -96,8 +96,8 @@ def summary(architecture: Architecture) -> str:
     mixers: dict[str, int] = {}
     ffns: dict[str, int] = {}
     for group in architecture.groups:
-        if group.mixer is not None:
-            name = _mixer_name(group.mixer)
+        if group.mixers:
+            name = " beside ".join(map(_mixer_name, group.mixers))
             mixers[name] = mixers.get(name, 0) + group.count
         if group.ffn is not None:
             name = _ffn_name(group.ffn)

@@ -13,6 +13,7 @@ from discover_models.domain.architecture import (
     LightningAttention,
     Mamba1Mixer,
     MambaMixer,
+    Mixer,
     MlaAttention,
     Moe,
     ShortConvMixer,
@@ -104,7 +105,14 @@ def _indivisible(group: LayerGroup, sizes: Parallelism) -> str:
 
 def split_dims(group: LayerGroup) -> Iterator[tuple[str, Dim, bool]]:
     """What is split over GPUs: name, size, and whether it is replicated when too small."""
-    match group.mixer:
+    for mixer in group.mixers:
+        yield from _mixer_dims(mixer)
+    if isinstance(group.ffn, Moe):
+        yield "experts", group.ffn.experts, False
+
+
+def _mixer_dims(mixer: Mixer) -> Iterator[tuple[str, Dim, bool]]:
+    match mixer:
         case GqaAttention() as gqa:
             yield "query heads", gqa.q_heads, False
             yield "KV heads", gqa.kv_heads, True
@@ -122,13 +130,11 @@ def split_dims(group: LayerGroup) -> Iterator[tuple[str, Dim, bool]]:
             yield "linear-attention heads", lightning.heads, False
         case MambaMixer() as mamba:
             yield "Mamba heads", mamba.heads, False
-            yield "Mamba groups", mamba.groups, True
+            yield "Mamba groups", mamba.groups, mamba.groups.value == 1
         case Mamba1Mixer() | ShortConvMixer() as channels:
             yield "channels", channels.channels, False
         case _:
             pass
-    if isinstance(group.ffn, Moe):
-        yield "experts", group.ffn.experts, False
 
 
 def _needs(architecture: Architecture, sizes: Parallelism) -> Iterator[Need | Unmapped]:
@@ -157,7 +163,7 @@ def _unknown(need: Need) -> Unmapped | None:
 
 def _mixers_and_ffns_without_family(architecture: Architecture) -> Iterator[Unmapped]:
     for group in architecture.groups:
-        for part in (group.mixer, group.ffn):
+        for part in (*group.mixers, group.ffn):
             if part is not None and part.kind == "other":
                 yield Unmapped(
                     what=f"{part.name} (layers {_ranges(group.layers)})",

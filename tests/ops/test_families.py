@@ -9,16 +9,25 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from discover_models.domain.architecture import Architecture, Ffn, Mixer, OtherMixer, Unmapped
+from discover_models.domain.architecture import (
+    Architecture,
+    Ffn,
+    LayerGroup,
+    Mixer,
+    OtherMixer,
+    Unmapped,
+)
 from discover_models.domain.dimension import Dim, unknown
 from discover_models.domain.kernel import Parallelism
 from discover_models.ops import FAMILIES, SPECS
 from discover_models.ops.base import KernelSpec, Need
 from discover_models.requirements import refusal
 from layers import (
+    INFLLM,
     SAMPLES,
     dense,
     dsv4,
+    field,
     gdn,
     gqa,
     group,
@@ -139,6 +148,30 @@ def test_only_what_is_sharded_depends_on_the_sizes(mixer: str, tp: int, ep: int)
             assert dim.value is not None
             assert whole is not None
             assert 1 <= dim.value <= whole if need.sharded else dim.value == whole
+
+
+GATED: dict[str, Mixer] = {
+    **MIXERS,
+    "gqa with InfLLM": gqa(infllm=INFLLM),
+    "gated gqa": gqa(output_gate=True, qk_norm="per_head"),
+    "gated lightning": lightning(output_gate=True, qk_norm="per_head"),
+    "lightning in groups": lightning(output_norm="gated_group", norm_groups=field("groups", 4)),
+    "nothing": gqa(None),
+}
+
+
+@pytest.mark.parametrize("mixer", GATED)
+@pytest.mark.parametrize("ffn", [None, *FFNS])
+def test_a_layer_behind_others_needs_what_it_needs_in_front(mixer: str, ffn: str | None) -> None:
+    def layer(at: int) -> LayerGroup:
+        return group(GATED[mixer], FFNS.get(ffn or ""), (at,))
+
+    for other in ((None, None), (gqa(), dense()), (mamba(), moe())):
+        first = needed(model(layer(0), group(*other, (1,))))
+        last = needed(model(group(*other, (0,)), layer(1)))
+        assert {k.definition_name for k in first.kernels} == {
+            k.definition_name for k in last.kernels
+        }
 
 
 @given(tp=st.sampled_from([2, 4, 8]), mixer=st.sampled_from(sorted(MIXERS)))

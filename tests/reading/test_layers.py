@@ -37,14 +37,16 @@ def read(**fields: Any) -> Architecture:
 
 
 def mixers(architecture: Architecture) -> str:
-    """One letter a layer: f full, s sliding, n no rotation, else the kind's first letter."""
+    """One letter a layer: f full, s sliding, else the kind's first letter; & between two."""
     letters: dict[int, str] = {}
     for group in architecture.groups:
-        mixer = group.mixer
-        letter = "-" if mixer is None else mixer.kind[0]
-        if isinstance(mixer, GqaAttention):
-            letter = "s" if mixer.window is not None else "f"
-        letters |= dict.fromkeys(group.layers, letter)
+        words = [
+            ("f" if mixer.window is None else "s")
+            if isinstance(mixer, GqaAttention)
+            else mixer.kind[0]
+            for mixer in group.mixers
+        ]
+        letters |= dict.fromkeys(group.layers, "&".join(words) or "-")
     return "".join(letters[layer] for layer in sorted(letters))
 
 
@@ -76,7 +78,8 @@ def ffns(architecture: Architecture) -> str:
         ({"linear_attn_config": {"full_attn_layers": [2, 6]}}, "kfkkkf"),
         ({"attn_layer_period": 3, "attn_layer_offset": 1, **MAMBA}, "mfmmfm"),
         ({"attn_layer_indices": [0], **MAMBA}, "fmmmmm"),
-        ({"mamba_d_ssm": 128, **MAMBA}, "oooooo"),
+        ({"mamba_d_ssm": 128, **MAMBA}, "f&m" * 6),
+        ({"mamba_d_ssm": None, "attn_layer_indices": None, **MAMBA}, "f&m" * 6),
         ({"block_types": ["recurrent", "attention"], "attention_window_size": 8}, "ososos"),
         ({"layers_block_type": ["mamba", "mlp", "attention"] * 2, **MAMBA}, "m-fm-f"),
         ({"hybrid_override_pattern": "M-*M-*", **MAMBA}, "m-fm-f"),

@@ -127,6 +127,33 @@ def test_mamba_2_may_lack_the_gated_norm(said: dict[str, bool], normed: bool) ->
     assert mixer.gated_norm == normed
 
 
+@pytest.mark.parametrize(
+    ("width", "head_dim"),
+    [({"mamba_d_ssm": 96}, 12), ({"mamba_d_ssm": None, "mamba_expand": 3}, 24)],
+)
+def test_attention_beside_mamba_2_with_heads_of_the_width_s_share(
+    width: dict[str, Any], head_dim: int
+) -> None:
+    section = {"mamba_n_heads": 8, "mamba_d_head": "auto", "mamba_n_groups": 2,
+               "mamba_d_state": 16, "mamba_d_conv": 4}  # fmt: skip
+    (group,) = read(model_type="falcon_h1", **section, **width).groups
+    attention, mamba = group.mixers
+    assert isinstance(attention, GqaAttention)
+    assert attention.rope is not None
+    assert values(mamba) == {
+        "heads": 8, "head_dim": head_dim, "state_size": 16, "groups": 2, "conv_kernel": 4,
+    }  # fmt: skip
+    assert group.count == 4
+
+
+def test_a_width_that_is_not_that_of_the_heads_is_told() -> None:
+    section = {"mamba_n_heads": 8, "mamba_d_head": 16, "mamba_n_groups": 2, "mamba_d_state": 16}
+    (note,) = [n for n in read(mamba_d_ssm=96, **section).notes if "mamba" in n]
+    said = "mamba_d_ssm 96 (config.json) is not mamba_n_heads 8 · mamba_d_head 16"
+    assert note == f"refused by SGLang: {said}"
+    assert not [n for n in read(mamba_d_ssm=128, **section).notes if "mamba" in n]
+
+
 def test_short_convolutions() -> None:
     mixer = at(read(layer_types=["conv", "full_attention"] * 2, conv_L_cache=3), 0).mixer
     assert isinstance(mixer, ShortConvMixer)

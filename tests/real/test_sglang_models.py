@@ -15,11 +15,13 @@ from discover_models.domain.architecture import (
     MlaAttention,
     Moe,
 )
+from discover_models.requirements import requirements
 from discover_models.sources.sglang_models.checkout import SglangSource
 from discover_models.sources.sglang_models.interpreter import new_machine
 from discover_models.sources.sglang_models.model_source import read_model
 from discover_models.sources.sglang_models.registry import registered
 from discover_models.sources.sglang_models.to_architecture import to_architecture
+from golden_files import GOLDEN, config, rows, sizes
 
 pytestmark = pytest.mark.real
 
@@ -155,6 +157,17 @@ def test_one_mixer_per_layer(workspace: Path, source: SglangSource) -> None:
     assert isinstance(attention.mixer, GqaAttention)
     assert attention.mixer.rope is None
     assert [g.count for g in found.groups] == [24, 24, 4]
+
+
+@pytest.mark.parametrize("repo", ["Falcon-H1-34B-Instruct", "Falcon-H1-0.5B-Instruct"])
+def test_attention_beside_mamba(source: SglangSource, repo: str) -> None:
+    """The class and the fields alone, read apart, must give what was read by hand."""
+    golden = GOLDEN[f"tiiuae/{repo}"]
+    built = to_architecture(read_model(source, config(golden["model"])))
+    found = requirements(built, sizes(golden["tp"], golden["ep"]))
+    expected = {name: row.get("layers") for name, row in rows(golden).items()}
+    assert {k.definition_name: k.layers for k in found.kernels} == expected
+    assert found.unmapped == ()
 
 
 def test_window_and_sinks_on_every_second_layer(workspace: Path, source: SglangSource) -> None:

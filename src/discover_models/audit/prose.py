@@ -67,7 +67,7 @@ def _mention(title: str) -> str:
 
 
 def _gqa(architecture: Architecture) -> list[GqaAttention]:
-    return [g.mixer for g in architecture.groups if isinstance(g.mixer, GqaAttention)]
+    return [m for g in architecture.groups for m in g.mixers if isinstance(m, GqaAttention)]
 
 
 def _layers(architecture: Architecture) -> list[Dim]:
@@ -140,8 +140,8 @@ def _counts(architecture: Architecture) -> tuple[Counter[str], Counter[str]]:
     """Layers by kind of mixer and of feed-forward; the empty name for what no word is known."""
     mixers, ffns = Counter[str](), Counter[str]()
     for group in architecture.groups:
-        if group.mixer is not None:
-            mixers[_mixer_word(group.mixer)] += group.count
+        for mixer in group.mixers:
+            mixers[_mixer_word(mixer)] += group.count
         if group.ffn is not None:
             kind = {"dense": "Dense", "moe": "MoE"}.get(group.ffn.kind, "")
             ffns[kind] += group.count

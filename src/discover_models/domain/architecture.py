@@ -335,6 +335,8 @@ class LayerGroup(Frozen):
     """Indexes from 0."""
     mixer: Mixer | None
     ffn: Ffn | None
+    beside: Mixer | None = None
+    """A second mixer on the input of the first; their outputs are added."""
     linears: tuple[Linear, ...] | None = None
     """Read from the model's source; None where formulas over mixer and ffn give them."""
     norms: tuple[Norm, ...] | None = None
@@ -343,6 +345,11 @@ class LayerGroup(Frozen):
     @property
     def count(self) -> int:
         return len(self.layers)
+
+    @property
+    def mixers(self) -> tuple[Mixer, ...]:
+        """All token mixers of a layer: none, one, or two beside each other."""
+        return tuple(mixer for mixer in (self.mixer, self.beside) if mixer is not None)
 
 
 class Unmapped(Frozen):

@@ -8,6 +8,7 @@ from discover_models.domain.architecture import (
     GqaAttention,
     LayerGroup,
     LightningAttention,
+    Mixer,
     MlaAttention,
     Moe,
     Unmapped,
@@ -146,8 +147,7 @@ class OutputGateFamily:
         self, architecture: Architecture, parallelism: Parallelism
     ) -> Iterator[Need | Unmapped]:
         for group in architecture.groups:
-            width = _gated_width(group)
-            if width is not None:
+            for width in filter(None, map(_gated_width, group.mixers)):
                 yield Need(
                     spec=SIGMOID_MUL,
                     name="sigmoid_mul_h{hidden_size}",
@@ -157,8 +157,8 @@ class OutputGateFamily:
                 )
 
 
-def _gated_width(group: LayerGroup) -> Dim | None:
-    match group.mixer:
+def _gated_width(mixer: Mixer) -> Dim | None:
+    match mixer:
         case GqaAttention(output_gate=True) as gqa:
             return gqa.q_heads * gqa.v_head_dim
         case MlaAttention(output_gate=True) as mla:

@@ -164,10 +164,9 @@ T = TypeVar("T")
 
 
 def mixers_of(architecture: Architecture, kind: type[T]) -> Iterator[tuple[LayerGroup, T]]:
-    """The groups whose token mixer is of that kind, with the mixer."""
+    """The groups with a token mixer of that kind, and the mixer."""
     for group in architecture.groups:
-        if isinstance(group.mixer, kind):
-            yield group, group.mixer
+        yield from ((group, mixer) for mixer in group.mixers if isinstance(mixer, kind))
 
 
 def split(dim: Dim, size: int, name: str) -> Dim:

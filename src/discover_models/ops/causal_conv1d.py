@@ -6,6 +6,7 @@ from discover_models.domain.architecture import (
     Architecture,
     GdnAttention,
     KdaAttention,
+    LayerGroup,
     Mamba1Mixer,
     MambaMixer,
     Mixer,
@@ -56,19 +57,21 @@ class CausalConv1dFamily:
         self, architecture: Architecture, parallelism: Parallelism
     ) -> Iterator[Need | Unmapped]:
         for group in architecture.groups:
-            found = convolution_of(group.mixer, parallelism) if group.mixer is not None else None
-            if found is None:
-                continue
-            channels, width = found
-            for spec in self.specs:
-                yield Need(
-                    spec=spec,
-                    name=spec.key + "_c{channels}_w{width}",
-                    axes={"channels": channels, "width": width},
-                    used_for="causal convolution",
-                    layers=group.layers,
-                    sharded=True,
-                )
+            for mixer in group.mixers:
+                found = convolution_of(mixer, parallelism)
+                if found is not None:
+                    yield from self._both(group, *found)
+
+    def _both(self, group: LayerGroup, channels: Dim, width: Dim) -> Iterator[Need]:
+        for spec in self.specs:
+            yield Need(
+                spec=spec,
+                name=spec.key + "_c{channels}_w{width}",
+                axes={"channels": channels, "width": width},
+                used_for="causal convolution",
+                layers=group.layers,
+                sharded=True,
+            )
 
 
 def convolution_of(mixer: Mixer, parallelism: Parallelism) -> tuple[Dim, Dim] | None:

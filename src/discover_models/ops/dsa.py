@@ -51,27 +51,31 @@ class DsaFamily:
         self, architecture: Architecture, parallelism: Parallelism
     ) -> Iterator[Need | Unmapped]:
         for group in architecture.groups:
-            mixer = group.mixer
-            if not isinstance(mixer, MlaAttention | Dsv4Attention) or mixer.indexer is None:
-                continue
-            if not mixer.indexer.reused:
-                yield _indexer(group, mixer.indexer)
-            if isinstance(mixer, Dsv4Attention):
-                continue  # its attention is a family of its own
-            for size in PAGE_SIZES:
-                yield Need(
-                    spec=SPARSE_ATTENTION,
-                    name="dsa_sparse_attention_h{num_qo_heads}_ckv{head_dim_ckv}"
-                    "_kpe{head_dim_kpe}_topk{topk}_ps{page_size}",
-                    axes={
-                        **latent_axes(mixer, parallelism),
-                        "topk": mixer.indexer.topk,
-                        "page_size": _page(size),
-                    },
-                    used_for="sparse attention",
-                    layers=group.layers,
-                    sharded=True,
-                )
+            for mixer in group.mixers:
+                if isinstance(mixer, MlaAttention | Dsv4Attention) and mixer.indexer is not None:
+                    if not mixer.indexer.reused:
+                        yield _indexer(group, mixer.indexer)
+                    if isinstance(mixer, MlaAttention):  # the other's is a family of its own
+                        yield from _attention(group, mixer, mixer.indexer.topk, parallelism)
+
+
+def _attention(
+    group: LayerGroup, mixer: MlaAttention, topk: Dim, parallelism: Parallelism
+) -> Iterator[Need]:
+    for size in PAGE_SIZES:
+        yield Need(
+            spec=SPARSE_ATTENTION,
+            name="dsa_sparse_attention_h{num_qo_heads}_ckv{head_dim_ckv}"
+            "_kpe{head_dim_kpe}_topk{topk}_ps{page_size}",
+            axes={
+                **latent_axes(mixer, parallelism),
+                "topk": topk,
+                "page_size": _page(size),
+            },
+            used_for="sparse attention",
+            layers=group.layers,
+            sharded=True,
+        )
 
 
 def _indexer(group: LayerGroup, indexer: Indexer) -> Need:

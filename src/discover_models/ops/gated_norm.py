@@ -9,6 +9,7 @@ from discover_models.domain.architecture import (
     LayerGroup,
     LightningAttention,
     MambaMixer,
+    Mixer,
     Unmapped,
 )
 from discover_models.domain.dimension import Dim
@@ -67,17 +68,24 @@ class GatedRmsNormFamily:
         self, architecture: Architecture, parallelism: Parallelism
     ) -> Iterator[Need | Unmapped]:
         for group in architecture.groups:
-            match group.mixer:
-                case GdnAttention() as gdn:
-                    yield _per_head(group, gdn.v_heads, gdn.v_head_dim, gdn, parallelism)
-                case KdaAttention() as kda:
-                    yield _per_head(group, kda.v_heads, kda.v_head_dim, kda, parallelism)
-                case MambaMixer(gated_norm=True) as mamba:
-                    yield _in_groups(group, "silu", mamba.heads * mamba.head_dim, mamba.groups)
-                case LightningAttention(output_norm="gated_group", norm_groups=Dim() as n) as mixer:
-                    yield _in_groups(group, "sigmoid", mixer.heads * mixer.head_dim, n)
-                case _:
-                    pass
+            for mixer in group.mixers:
+                yield from _norm_of(mixer, group, parallelism)
+
+
+def _norm_of(
+    mixer: Mixer, group: LayerGroup, parallelism: Parallelism
+) -> Iterator[Need | Unmapped]:
+    match mixer:
+        case GdnAttention() as gdn:
+            yield _per_head(group, gdn.v_heads, gdn.v_head_dim, gdn, parallelism)
+        case KdaAttention() as kda:
+            yield _per_head(group, kda.v_heads, kda.v_head_dim, kda, parallelism)
+        case MambaMixer(gated_norm=True) as mamba:
+            yield _in_groups(group, "silu", mamba.heads * mamba.head_dim, mamba.groups)
+        case LightningAttention(output_norm="gated_group", norm_groups=Dim() as groups):
+            yield _in_groups(group, "sigmoid", mixer.heads * mixer.head_dim, groups)
+        case _:
+            pass
 
 
 def _per_head(

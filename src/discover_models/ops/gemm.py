@@ -96,12 +96,12 @@ def _undecided(group: LayerGroup) -> Iterator[Unmapped]:
             what="gate and up projections of the MLP",
             reason="nothing read so far says whether the MLP has a gate",
         )
-    mixer = group.mixer
-    if isinstance(mixer, MlaAttention) and mixer.q_lora_rank and mixer.fused_a_proj is None:
-        yield Unmapped(
-            what="low-rank projections of q and KV",
-            reason="nothing read so far says whether they run as one GEMM",
-        )
+    for mixer in group.mixers:
+        if isinstance(mixer, MlaAttention) and mixer.q_lora_rank and mixer.fused_a_proj is None:
+            yield Unmapped(
+                what="low-rank projections of q and KV",
+                reason="nothing read so far says whether they run as one GEMM",
+            )
 
 
 def linears_of(group: LayerGroup, hidden: Dim) -> Iterator[Linear]:
@@ -109,8 +109,8 @@ def linears_of(group: LayerGroup, hidden: Dim) -> Iterator[Linear]:
     if group.linears is not None:
         yield from group.linears
         return
-    if group.mixer is not None:
-        yield from _mixer_linears(group.mixer, hidden)
+    for mixer in group.mixers:
+        yield from _mixer_linears(mixer, hidden)
     if group.ffn is not None:
         yield from _ffn_linears(group.ffn, hidden)
 

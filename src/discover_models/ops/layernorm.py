@@ -8,6 +8,7 @@ from discover_models.domain.architecture import (
     GqaAttention,
     Indexer,
     LayerGroup,
+    Mixer,
     MlaAttention,
     Norm,
     Unmapped,
@@ -41,7 +42,8 @@ class LayerNormFamily:
                 continue
             if of_hidden:
                 yield _need(architecture.hidden_size, "hidden norm", group.layers)
-            yield from _inside(group)
+            for mixer in group.mixers:
+                yield from _inside(mixer, group)
         last = architecture.final_norm
         if last is not None and last.kind == "layernorm":
             yield replace(_need(last.size, last.name, None), evidence=last.evidence)
@@ -49,9 +51,9 @@ class LayerNormFamily:
             yield _need(architecture.hidden_size, "final norm", None)
 
 
-def _inside(group: LayerGroup) -> Iterator[Need]:
+def _inside(mixer: Mixer, group: LayerGroup) -> Iterator[Need]:
     """The norms inside attention."""
-    match group.mixer:
+    match mixer:
         case MlaAttention(indexer=Indexer(k_norm="layernorm", reused=False) as indexer):
             yield _need(indexer.head_dim, "indexer k_norm", group.layers)
         case GqaAttention(qk_norm="layernorm") as gqa:

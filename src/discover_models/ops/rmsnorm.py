@@ -9,6 +9,7 @@ from discover_models.domain.architecture import (
     GqaAttention,
     LayerGroup,
     LightningAttention,
+    Mixer,
     MlaAttention,
     Moe,
     Norm,
@@ -83,7 +84,7 @@ def _needs(architecture: Architecture) -> Iterator[Need | Unmapped]:
         if architecture.layer_scalar:
             scaled = Norm(name="last norm", kind="rmsnorm", size=architecture.hidden_size)
             yield _need(RESIDUAL_SCALAR, scaled, group.layers, ())
-        if isinstance(group.mixer, GqaAttention) and group.mixer.qk_norm == "undecided":
+        if any(isinstance(m, GqaAttention) and m.qk_norm == "undecided" for m in group.mixers):
             yield Unmapped(
                 what="q/k norm",
                 reason="nothing read so far says whether q and k are normalised",
@@ -130,7 +131,7 @@ def _hidden_norms(
     plain = group.layers if architecture.sandwich_norms else group.layers[:1]
     if architecture.sandwich_norms or 0 in group.layers:
         yield _need(RMSNORM, _rms("hidden norm without residual", hidden), plain, notes)
-    one_part = group.mixer is None or group.ffn is None
+    one_part = not group.mixers or group.ffn is None
     fused = tuple(layer for layer in group.layers if layer or not one_part)
     norm = Norm(name="hidden norm with residual", kind="fused_add_rmsnorm", size=hidden)
     if fused:
@@ -141,7 +142,12 @@ def _inner_norms(group: LayerGroup) -> Iterator[Norm]:
     """The norms inside attention and experts."""
     if isinstance(group.ffn, Moe) and group.ffn.latent_norm and group.ffn.latent is not None:
         yield _rms("norm of the latent experts", group.ffn.latent)
-    match group.mixer:
+    for mixer in group.mixers:
+        yield from _mixer_norms(mixer)
+
+
+def _mixer_norms(mixer: Mixer) -> Iterator[Norm]:
+    match mixer:
         case MlaAttention() as mla:
             yield from _mla_norms(mla)
         case GqaAttention() as gqa:

@@ -8,6 +8,7 @@ from discover_models.domain.architecture import (
     GqaAttention,
     LayerGroup,
     LightningAttention,
+    Mixer,
     MlaAttention,
     Rope,
     Unmapped,
@@ -70,20 +71,22 @@ class RopeFamily:
         self, architecture: Architecture, parallelism: Parallelism
     ) -> Iterator[Need | Unmapped]:
         for group in architecture.groups:
-            mixer = group.mixer
-            if not isinstance(
-                mixer, GqaAttention | MlaAttention | Dsv4Attention | LightningAttention
-            ):
-                continue
-            if mixer.rope_undecided:
-                yield Unmapped(what="rope", reason=mixer.rope_undecided)
-            elif mixer.rope is not None:
-                yield _need(mixer.rope, group, "rotary embedding")
-                if mixer.rope.multimodal and mixer.rope.style is not None:
-                    yield _multimodal(mixer.rope, group)
-            indexer = mixer.indexer if isinstance(mixer, MlaAttention) else None
-            if indexer is not None and indexer.rope and not indexer.reused:
-                yield _need(indexer.rope, group, "indexer's rotary embedding")
+            for mixer in group.mixers:
+                yield from _needs(mixer, group)
+
+
+def _needs(mixer: Mixer, group: LayerGroup) -> Iterator[Need | Unmapped]:
+    if not isinstance(mixer, GqaAttention | MlaAttention | Dsv4Attention | LightningAttention):
+        return
+    if mixer.rope_undecided:
+        yield Unmapped(what="rope", reason=mixer.rope_undecided)
+    elif mixer.rope is not None:
+        yield _need(mixer.rope, group, "rotary embedding")
+        if mixer.rope.multimodal and mixer.rope.style is not None:
+            yield _multimodal(mixer.rope, group)
+    indexer = mixer.indexer if isinstance(mixer, MlaAttention) else None
+    if indexer is not None and indexer.rope and not indexer.reused:
+        yield _need(indexer.rope, group, "indexer's rotary embedding")
 
 
 def _need(rope: Rope, group: LayerGroup, used_for: str) -> Need | Unmapped:

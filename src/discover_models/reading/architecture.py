@@ -6,7 +6,7 @@ from typing import Any, Literal, cast
 from discover_models.domain.architecture import Architecture, Ffn, LayerGroup, Mixer, Unmapped
 from discover_models.domain.dimension import Dim
 from discover_models.errors import ConfigError
-from discover_models.reading.attention import HIDDEN, read_mixer
+from discover_models.reading.attention import HIDDEN, MixerPlan, read_mixer
 from discover_models.reading.decoder import Decoder, find_decoder
 from discover_models.reading.feed_forward import read_ffn
 from discover_models.reading.fields import Defaults, Fields
@@ -76,7 +76,7 @@ def _architecture(
         sandwich_norms=bool(traits and traits.sandwich),
         quantization=quantization.whole,
         unmapped=unmapped,
-        notes=(*_notes(decoder, traits), *_extra_layers(fields)),
+        notes=(*_notes(decoder, traits), *_extra_layers(fields), *_contradiction(fields)),
     )
 
 
@@ -116,15 +116,15 @@ def _groups(
         experts = quantization.experts(layer) if plan.ffn == "moe" else ""
         alike.setdefault((plan, experts, layer if varies else 0), []).append(layer)
     members: dict[Hashable, list[int]] = {}
-    first: dict[Hashable, tuple[Mixer | None, Ffn | None]] = {}
+    first: dict[Hashable, _Parts] = {}
     for (plan, experts, layer), layers in alike.items():
         parts = _parts(fields, traits, plan, experts, layer)
-        shape = tuple(_shape(part.model_dump()) if part is not None else None for part in parts)
+        shape = tuple(part and _shape(part.model_dump()) for part in parts)
         first.setdefault(shape, parts)
         members.setdefault(shape, []).extend(layers)
     return tuple(
-        LayerGroup(layers=tuple(sorted(members[shape])), mixer=mixer, ffn=ffn)
-        for shape, (mixer, ffn) in first.items()
+        LayerGroup(layers=tuple(sorted(members[shape])), mixer=mixer, beside=beside, ffn=ffn)
+        for shape, (mixer, beside, ffn) in first.items()
     ), ()
 
 
@@ -146,12 +146,20 @@ def _shape(part: Mapping[str, Any]) -> Hashable:
     )
 
 
+_Parts = tuple[Mixer | None, Mixer | None, Ffn | None]
+"""The mixer, a second one beside it, and the feed-forward."""
+
+
 def _parts(
     fields: Fields, traits: Traits | None, plan: LayerPlan, experts: str, layer: int
-) -> tuple[Mixer | None, Ffn | None]:
+) -> _Parts:
     here = fields.at_layer(layer)
-    mixer = read_mixer(here, traits, plan.mixer, layer) if plan.mixer is not None else None
-    return mixer, read_ffn(here, traits, plan.ffn, experts, layer)
+    second = MixerPlan(plan.mixer.beside) if plan.mixer and plan.mixer.beside else None
+    mixer, beside = (
+        read_mixer(here, traits, one, layer) if one is not None else None
+        for one in (plan.mixer, second)
+    )
+    return mixer, beside, read_ffn(here, traits, plan.ffn, experts, layer)
 
 
 def _hidden_norm(
@@ -176,6 +184,20 @@ def _extra_layers(fields: Fields) -> tuple[str, ...]:
     if count is None or not count.value:
         return ()
     return (f"{count.value} multi-token prediction layer(s) are not inventoried here",)
+
+
+def _contradiction(fields: Fields) -> tuple[str, ...]:
+    """Mamba's width beside its heads (sglang python/sglang/srt/configs/falcon_h1.py:222)."""
+    width, heads, head_dim = (
+        fields.maybe_dim(f"mamba_{n}") for n in ("d_ssm", "n_heads", "d_head")
+    )
+    if width is None or heads is None or head_dim is None:
+        return ()
+    if width.value == (heads * head_dim).value:
+        return ()
+    said = ", ".join(origin.source for origin in width.origins)
+    product = f"mamba_n_heads {heads.value} · mamba_d_head {head_dim.value}"
+    return (f"refused by SGLang: mamba_d_ssm {width.value} ({said}) is not {product}",)
 
 
 def _notes(decoder: Decoder, traits: Traits | None) -> tuple[str, ...]:

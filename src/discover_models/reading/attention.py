@@ -83,6 +83,8 @@ class MixerPlan:
     rope: bool = True
     reuses_topk: bool = False
     """Reads the tokens that an earlier layer's indexer picked."""
+    beside: str = ""
+    """The kind of a second mixer on the same input; empty where there is none."""
     reason: str = ""
     """Why nothing can be made of it; empty where something can."""
 
@@ -454,12 +456,20 @@ def _mamba(fields: Fields) -> Mixer:
         heads, head_dim = ("num_heads",), ("head_dim",)
     return MambaMixer(
         heads=fields.dim(*heads),
-        head_dim=fields.dim(*head_dim),
+        head_dim=_mamba_head_dim(fields, heads, head_dim),
         state_size=fields.dim(*_STATE_SIZE),
         groups=fields.dim(*_MAMBA_GROUPS),
         conv_kernel=fields.dim("conv_kernel", "mamba_d_conv"),
         gated_norm=fields.flag("mamba_rms_norm") is not False,
     )
+
+
+def _mamba_head_dim(fields: Fields, heads: tuple[str, ...], names: tuple[str, ...]) -> Dim:
+    """``auto`` stands for the width over the heads (sglang .../configs/falcon_h1.py:219)."""
+    if fields.text(*names) != "auto":
+        return fields.dim(*names)
+    width = fields.maybe_dim("mamba_d_ssm") or fields.dim("mamba_expand") * fields.dim(*HIDDEN)
+    return width // fields.dim(*heads)
 
 
 def _mamba1(fields: Fields) -> Mamba1Mixer:

@@ -82,7 +82,7 @@ def without_source(said: Architecture, why: SourceError) -> Architecture:
 
 def _beyond_constructors(said: Architecture) -> bool:
     """Whether the fields describe what runs between the layers that a class constructs."""
-    own_attention = any(isinstance(group.mixer, Dsv4Attention) for group in said.groups)
+    own_attention = any(isinstance(m, Dsv4Attention) for g in said.groups for m in g.mixers)
     return own_attention or said.hyper_streams is not None or said.residual_bank is not None
 
 
@@ -157,7 +157,8 @@ def _differences(said: Architecture, built: Architecture) -> Iterator[str]:
         other = by_layer.get(group.layers[0])
         if other is None:
             continue
-        for one, two in ((other.mixer, group.mixer), (other.ffn, group.ffn)):
+        same = ((other.mixer, group.mixer), (other.beside, group.beside), (other.ffn, group.ffn))
+        for one, two in same:
             yield from _part_differences(one, two)
     yield from _size_difference("hidden_size", said.hidden_size, built.hidden_size)
 

@@ -251,11 +251,15 @@ def _by_period(fields: Fields, count: int) -> list[MixerPlan] | None:
 
 
 def _beside_mamba(fields: Fields, count: int) -> list[MixerPlan] | None:
-    """Bamba lists its attention layers; without any list both run side by side (Falcon-H1)."""
+    """Bamba lists its attention layers; with a field for Mamba's width both run side by side.
+
+    Source: sglang python/sglang/srt/configs/falcon_h1.py (`full_attention_layer_ids` and
+    `linear_layer_ids` are all layers).
+    """
     if fields.find("mamba_d_state") is None:
         return None
-    if fields.find("mamba_d_ssm") is not None:
-        return [MixerPlan("parallel attention and Mamba", reason=NO_FAMILY)] * count
+    if fields.find("mamba_d_ssm") is not None or "mamba_d_ssm" in fields.values:
+        return [MixerPlan("attention", beside="mamba")] * count
     listed = fields.items("attn_layer_indices")
     if listed is None:
         return None
@@ -364,9 +368,7 @@ def _with_rope(fields: Fields, plans: list[MixerPlan]) -> list[MixerPlan]:
     ]
     chunk = fields.maybe_dim("attention_chunk_size") is not None
     return [
-        MixerPlan(p.kind, p.sliding, (p.chunked or chunk) and keep, keep)
-        if p.kind == "attention"
-        else p
+        replace(p, chunked=(p.chunked or chunk) and keep, rope=keep) if p.kind == "attention" else p
         for p, keep in zip(plans, keeps, strict=True)
     ]
 

@@ -231,6 +231,7 @@ TRAITS: dict[str, Traits] = {
         gated=False,
         routing="ds_routing",
     ),
+    "falcon_h1": Traits(source="falcon_h1.py"),  # its q and k norms are never called
     "deepseek": _WITHOUT_MLA,
     "deepseek_v2": _MLA,
     "deepseek_v3": _MLA,

@@ -9,6 +9,7 @@ from discover_models.domain.architecture import (
     Architecture,
     DenseMlp,
     GqaAttention,
+    MambaMixer,
     Moe,
     OtherMixer,
 )
@@ -388,6 +389,87 @@ def test_two_equal_attention_layers_are_one_mixer(tmp_path: Path) -> None:
     assert isinstance(mixer, GqaAttention)
     assert isinstance(ffn, DenseMlp)
     assert linears(found, 0)["self_attn.1.o_proj"] == (64, 128)
+
+
+MAMBA = """
+class MambaMixer2(nn.Module):
+    def __init__(self, config, use_rms_norm):
+        super().__init__()
+        self.num_heads, self.head_dim, self.n_groups = 8, 16, config.groups
+        self.ssm_state_size = 32
+        width = self.num_heads * self.head_dim + 2 * self.n_groups * self.ssm_state_size
+        self.conv1d = MergedColumnParallelLinear(4, [width])
+        self.conv1d.weight.data = self.conv1d.weight.data.unsqueeze(1)
+        self.in_proj = MergedColumnParallelLinear(config.hidden_size, [128, width, 8])
+        self.out_proj = RowParallelLinear(128, config.hidden_size)
+        self.norm = GatedRMSNorm(128, self.n_groups, use_rms_norm)
+
+class GatedRMSNorm(nn.Module):
+    def __init__(self, full_hidden_size, full_n_groups, use_rms_norm=True):
+        super().__init__()
+"""
+
+
+def beside(root: Path, built: str, **config: object) -> Architecture:
+    """The toy's layers with Mamba, of which `built` says how it is constructed."""
+    toy = DENSE.replace("class ToyLayer", f"{MAMBA}\nclass ToyLayer")
+    toy = toy.replace(
+        "        self.mlp = self.make_mlp", f"        {built}\n        self.mlp = self.make_mlp"
+    )
+    return architecture(root, {**CONFIG, "groups": 2, "normed": True, **config}, toy=toy)
+
+
+@pytest.mark.parametrize("normed", [True, False])
+def test_attention_and_mamba_in_one_layer_are_both_mixers(tmp_path: Path, normed: bool) -> None:
+    found = beside(tmp_path, "self.mamba = MambaMixer2(config, config.normed)", normed=normed)
+    attention, mamba = found.groups[0].mixers
+    assert isinstance(attention, GqaAttention)
+    assert isinstance(mamba, MambaMixer)
+    sizes = (mamba.heads, mamba.head_dim, mamba.state_size, mamba.groups, mamba.conv_kernel)
+    assert [size.value for size in sizes] == [8, 16, 32, 2, 4]
+    assert mamba.gated_norm == normed
+    ffn = found.groups[0].ffn
+    assert isinstance(ffn, DenseMlp)
+    assert ffn.intermediate.value == 160
+    assert linears(found, 0)["mamba.in_proj"] == (128 + 256 + 8, 64)
+
+
+@pytest.mark.parametrize(
+    "built",
+    [
+        "self.mamba = MambaMixer2(config, True) if config.unheard_of else nn.Identity()",
+        "self.mamba = MambaMixer2(config, True)\n"
+        "        self.self_attn = ToyAttention(config, 0) if config.unheard_of else nn.Identity()",
+        "self.one, self.two = MambaMixer2(config, True), MambaMixer2(config, True)",
+    ],
+)
+def test_mixers_that_a_test_picks_or_that_are_more_than_two_are_not_mapped(
+    tmp_path: Path, built: str
+) -> None:
+    (mixer,) = beside(tmp_path, built).groups[0].mixers
+    assert isinstance(mixer, OtherMixer)
+    assert mixer.reason == "several mixers in one layer"
+
+
+@pytest.mark.parametrize(
+    ("method", "normed"),
+    [
+        ("", True),
+        ("def forward(self, x):\n        return self.o_proj(self.qkv_proj(x))", False),
+        ("def forward(self, x):\n        return self.o_proj(self.q_norm(x))", True),
+        ("def forward(self, x):\n        return helper(self, x)\n\n"
+         "def helper(holder, x):\n    return holder.q_norm(x)", True),
+        ("def forward(self, x):\n        return getattr(self, 'q_norm')(x)", True),
+    ],
+)  # fmt: skip
+def test_a_norm_that_its_class_never_calls_is_no_kernel(
+    tmp_path: Path, method: str, normed: bool
+) -> None:
+    toy = DENSE.replace("\nclass ToyLayer", f"    {method}\n\nclass ToyLayer")
+    group = architecture(tmp_path, CONFIG, toy=toy).groups[0]
+    assert isinstance(group.mixer, GqaAttention)
+    assert group.mixer.qk_norm == ("per_head" if normed else "none")
+    assert ("self_attn.q_norm" in {norm.name for norm in group.norms or ()}) == normed
 
 
 def test_experts_that_are_constructed_one_by_one_are_experts(tmp_path: Path) -> None:

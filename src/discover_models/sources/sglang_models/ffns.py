@@ -14,7 +14,7 @@ from discover_models.sources.sglang_models.layer_view import (
     plain_value,
     size_of,
 )
-from discover_models.sources.sglang_models.mixers import mixer_of
+from discover_models.sources.sglang_models.mixers import mixers_of
 from discover_models.sources.sglang_models.model_source import Record
 from discover_models.sources.sglang_models.routing import Routing, routing_of
 from discover_models.sources.sglang_models.values import Instance, to_dim
@@ -22,22 +22,18 @@ from discover_models.sources.sglang_models.values import Instance, to_dim
 
 def ffn_of(view: LayerView, hidden: Dim) -> tuple[Ffn | None, Routing | None]:
     """The feed-forward part and, for a mixture of experts, its routing."""
-    mixer, place = mixer_of(view)
+    mixers = mixers_of(view)
     experts = view.of_kind("experts")
     if experts:
         return _moe(view, experts[0], hidden)
     listed = [r for r in view.of_kind("linear") if LISTED_EXPERT.search(r.name)]
     if listed:
         return _listed_moe(view, listed, hidden)
-    linears = [r for r in view.of_kind("linear") if mixer is None or not _inside(r, place)]
+    linears = [r for r in view.of_kind("linear") if not any(m.holds(r) for m in mixers)]
     linears = [r for r in linears if parent_of(r.name)]
     if not linears:
         return None, None
     return _dense(view, linears, hidden), None
-
-
-def _inside(record: Record, place: str) -> bool:
-    return record.name.startswith(f"{place}.") if place else not parent_of(record.name)
 
 
 def _dense(view: LayerView, linears: list[Record], hidden: Dim) -> Ffn:
@@ -161,12 +157,12 @@ def _beside(view: LayerView, home: str, hidden: Dim) -> _Mlp | None:
     """A dense MLP outside the block of experts."""
     if not home:
         return None
-    mixer, place = mixer_of(view)
+    mixers = mixers_of(view)
     outside = [
         r
         for r in view.of_kind("linear")
         if not r.name.startswith(f"{home}.")
         and parent_of(r.name)
-        and (mixer is None or not _inside(r, place))
+        and not any(m.holds(r) for m in mixers)
     ]
     return _mlp(outside, hidden)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Literal
 
 from discover_models.domain.architecture import (
@@ -33,7 +34,7 @@ from discover_models.sources.sglang_models.layer_view import (
 )
 from discover_models.sources.sglang_models.model_source import Record
 from discover_models.sources.sglang_models.operators import binary, to_int
-from discover_models.sources.sglang_models.usage import is_used
+from discover_models.sources.sglang_models.usage import is_called, is_used
 from discover_models.sources.sglang_models.values import (
     Choice,
     Instance,
@@ -51,8 +52,22 @@ _LINEAR = re.compile(r"Lightning|LinearAttention")
 decides by the model's configuration class and not in the layer."""
 
 
-def mixer_of(view: LayerView) -> tuple[Mixer | None, str]:
-    """The mixer and the path of what holds it; None where the layer has none."""
+@dataclass(frozen=True)
+class Placed:
+    """A mixer and the path of what holds it; an empty path is the layer itself."""
+
+    mixer: Mixer
+    place: str
+
+    def holds(self, record: Record) -> bool:
+        """Whether a layer stands in what holds the mixer."""
+        if self.place:
+            return record.name.startswith(f"{self.place}.")
+        return not parent_of(record.name)
+
+
+def mixers_of(view: LayerView) -> tuple[Placed, ...]:
+    """The mixers of the layer: none, one, or two that run beside each other."""
     attention = view.of_kind("attention")
     linear = view.of_kind("linear_attention")
     recurrent = [r for r in view.of_kind("module") if _RECURRENT.search(r.cls)]
@@ -60,17 +75,22 @@ def mixer_of(view: LayerView) -> tuple[Mixer | None, str]:
     if len(places) > 1 and not linear and not recurrent:
         mixers = [_at(view, attention, place) for place in places]
         if len({_sizes(mixer) for mixer in mixers}) == 1:  # LongCat: two equal ones per layer
-            return mixers[0], parent_of(places[0])
-    if len(places) + len(linear) + bool(recurrent) > 1:
-        names = ", ".join(sorted({r.cls for r in (*attention, *linear, *recurrent)}))
-        return OtherMixer(name=names, reason="several mixers in one layer"), ""
-    if attention:
-        return _at(view, attention, places[0]), places[0]
-    if linear:
-        return _linear_attention(view, linear[0]), parent_of(linear[0].name)
-    if recurrent:
-        return _recurrent(view, recurrent[0]), recurrent[0].name
-    return None, ""
+            return (Placed(mixers[0], parent_of(places[0])),)
+    found = [Placed(_at(view, attention, place), place) for place in places]
+    found += [Placed(_linear_attention(view, r), parent_of(r.name)) for r in linear]
+    found += [Placed(_recurrent(view, r), r.name) for r in recurrent[:1]]
+    beside = (*linear, *recurrent)
+    known = not any(isinstance(placed.mixer, OtherMixer) for placed in found)
+    if len(found) > 1 and not (known and _run_together(attention, beside)):
+        names = ", ".join(sorted({r.cls for r in (*attention, *beside)}))
+        return (Placed(OtherMixer(name=names, reason="several mixers in one layer"), ""),)
+    return tuple(found)
+
+
+def _run_together(attention: tuple[Record, ...], beside: tuple[Record, ...]) -> bool:
+    """Whether a layer has one attention and one recurrent mixer, and no test picks one of them."""
+    alone = len(attention) == len(beside) == 1
+    return alone and not any(record.conditions for record in (*attention, *beside))
 
 
 def _sizes(mixer: Mixer) -> str:
@@ -249,7 +269,9 @@ def _qk_norm(
     norms = [
         r
         for r in view.under(place, "norm")
-        if parent_of(r.name) == place and re.search("q_|k_|qk|query|key", short(r.name))
+        if parent_of(r.name) == place
+        and re.search("q_|k_|qk|query|key", short(r.name))
+        and is_called(view.holder(r), short(r.name))
     ]
     sizes = {norm_size(r).value for r in norms}
     if not sizes:
@@ -422,7 +444,13 @@ def _recurrent(view: LayerView, record: Record) -> Mixer:
         state_size=state,
         groups=groups,
         conv_kernel=size_of(conv)[1],
+        gated_norm=any(is_gated(r) and _normalises(r) for r in _own_norms(view, record.name)),
     )
+
+
+def _normalises(norm: Record) -> bool:
+    """Whether a gated norm does more than gate: SGLang's class for Mamba takes a switch."""
+    return plain_value(norm.args.get("use_rms_norm", True)) is not False
 
 
 def _other(holder: Instance | None, record: Record, reason: str) -> OtherMixer:

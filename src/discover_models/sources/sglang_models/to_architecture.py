@@ -10,6 +10,7 @@ from discover_models.domain.architecture import (
     Architecture,
     LayerGroup,
     Linear,
+    Mixer,
     Norm,
     OtherFfn,
     OtherMixer,
@@ -31,9 +32,10 @@ from discover_models.sources.sglang_models.layer_view import (
     size_of,
 )
 from discover_models.sources.sglang_models.merged import merged_after_loading
-from discover_models.sources.sglang_models.mixers import mixer_of
+from discover_models.sources.sglang_models.mixers import mixers_of
 from discover_models.sources.sglang_models.model_source import LayerSource, ModelSource, Record
 from discover_models.sources.sglang_models.routing import Routing
+from discover_models.sources.sglang_models.usage import is_called
 from discover_models.sources.sglang_models.values import (
     ABSENT,
     ClassValue,
@@ -144,11 +146,15 @@ def _shown(value: Value) -> object:
 def _group(
     view: LayerView, indexes: tuple[int, ...], hidden: Dim
 ) -> tuple[LayerGroup, list[Unmapped]]:
-    mixer, _ = mixer_of(view)
     ffn, routing = ffn_of(view, hidden)
     evidence = (view.model.evidence(view.layer.records[0]),)
-    if isinstance(mixer, OtherMixer):
-        mixer = mixer.model_copy(update={"evidence": evidence})
+    mixers: list[Mixer | None] = [
+        m.mixer.model_copy(update={"evidence": evidence})
+        if isinstance(m.mixer, OtherMixer)
+        else m.mixer
+        for m in mixers_of(view)
+    ]
+    mixer, beside = (*mixers, None, None)[:2]
     if isinstance(ffn, OtherFfn):
         ffn = ffn.model_copy(update={"evidence": evidence})
     unmapped: list[Unmapped] = []
@@ -175,7 +181,12 @@ def _group(
             )
     unmapped.extend(merged_after_loading(view))
     group = LayerGroup(
-        layers=indexes, mixer=mixer, ffn=ffn, linears=_linears(view), norms=_norms(view, indexes)
+        layers=indexes,
+        mixer=mixer,
+        beside=beside,
+        ffn=ffn,
+        linears=_linears(view),
+        norms=_norms(view, indexes),
     )
     return group, unmapped
 
@@ -221,6 +232,8 @@ def _norms(view: LayerView, indexes: tuple[int, ...]) -> tuple[Norm, ...]:
     norms: list[Norm] = []
     first = _first_with_residual(view) if 0 in indexes else None
     for record in view.of_kind("norm"):
+        if not is_called(view.holder(record), short(record.name)):
+            continue
         kind = _norm_kind(record)
         fused = kind == "rmsnorm" and _takes_residual(view, record)
         if fused and record is first:

@@ -51,6 +51,33 @@ def is_used(holder: Value, name: str) -> bool:
     return not mentions or any(mentions)
 
 
+def is_called(holder: Value, name: str) -> bool:
+    """False where the files of an object's class and its bases only ever assign ``.name``.
+
+    Some classes construct norms that no code of theirs runs. A class that has nothing but a
+    constructor is run by others, who are not looked for.
+    """
+    if not isinstance(holder, Instance) or holder.cls is None:
+        return True
+    bases = [base for base in holder.cls.mro if isinstance(base, ClassValue)]
+    run_by_others = all(base.members.keys() <= {"__init__"} for base in bases)
+    return run_by_others or any(name in _read_names(base) for base in bases)
+
+
+def _read_names(cls: ClassValue) -> frozenset[str]:
+    """What the file of a class reads as a member of anything, or spells out as a string."""
+    if "read names" not in cls.cache:
+        found: set[str] = set()
+        for node in ast.walk(cls.frame.space.file.tree):
+            match node:
+                case ast.Attribute(attr=name, ctx=ast.Load()) | ast.Constant(value=str(name)):
+                    found.add(name)
+                case _:
+                    pass
+        cls.cache["read names"] = frozenset(found)
+    return cls.cache["read names"]
+
+
 def _mentions(node: ast.AST, holder: Instance, name: str, *, runs: bool) -> Iterator[bool]:
     """For each mention of the member below a node, whether it can run."""
     if isinstance(node, ast.Attribute) and ast.unparse(node) == f"self.{name}":

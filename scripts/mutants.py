@@ -33,6 +33,7 @@ from typing import Any
 
 import pytest
 from _pytest.runner import runtestprotocol
+from hypothesis.internal.conjecture.engine import ConjectureRunner
 from mutmut.mutation import trampoline
 from mutmut.mutation.file_mutation import mutate_file_contents
 from mutmut.utils.format_utils import get_mutant_name, mangled_name_from_mutant_name
@@ -54,6 +55,8 @@ TESTS = (
 )
 OF_LOADING = (("tests/test_reference.py",), ("tests/ops", "tests/test_formulas.py"))
 """Tests of what is there once modules are loaded, the quickest first."""
+QUICKLY = ("-p", "no:cacheprovider", "--assert=plain")
+"""That a test fails is enough: nobody reads why."""
 _ACTIVE = "MUTANT_UNDER_TEST"
 _MEMORY = 3 * 1024**3
 _GRACE = 5.0
@@ -159,7 +162,7 @@ def _run(tree: Path, names: list[str], arguments: argparse.Namespace) -> dict[st
         plan.write_text(
             json.dumps({"names": names[job :: arguments.jobs], "seconds": arguments.seconds})
         )
-        command = [sys.executable, "-m", "pytest", "-p", "mutants", "-p", "no:cacheprovider"]
+        command = [sys.executable, "-m", "pytest", "-p", "mutants", *QUICKLY]
         environment = {**os.environ, "MUTANTS_PLAN": str(plan), _ACTIVE: "stats"}
         environment["PYTHONPATH"] = os.pathsep.join([str(tree / "src"), str(tree / "scripts")])
         log = (arguments.to / f"job-{job}.log").open("wb")
@@ -186,7 +189,12 @@ def _hit(name: str, caller: str | None = None) -> None:
     _HITS.add(name)
 
 
+def _as_found(_: object) -> None:
+    """A failing example need not be made small."""
+
+
 if "MUTANTS_PLAN" in os.environ:
+    setattr(ConjectureRunner, "shrink_interesting_examples", _as_found)  # noqa: B010
     setattr(trampoline, "record_trampoline_hit", _hit)  # noqa: B010  pyright knows no such export
 
 
@@ -287,7 +295,7 @@ def _try(name: str, tests: list[pytest.Item], usual: float) -> tuple[str, pytest
 def _try_from_the_start(name: str) -> str:
     environment = {**os.environ, _ACTIVE: name}
     del environment["MUTANTS_PLAN"]
-    command = [sys.executable, "-m", "pytest", "-x", "-p", "no:cacheprovider"]
+    command = [sys.executable, "-m", "pytest", "-x", *QUICKLY]
     for tests in OF_LOADING:
         run = subprocess.run([*command, *tests], env=environment, capture_output=True, check=False)
         if run.returncode != 0:

@@ -7,7 +7,7 @@
 #   make image-test run it like the Actions runner does
 #   make format     put the formatting right
 #   make config-classes  write docs/config-classes.md anew
-#   make torture    break many more files and requests than make test does (about 15 minutes)
+#   make torture    break many more files and requests than make test does (two hours)
 #   make replay     weekly runs over a real workspace's releases (DISCOVER_MODELS_WORKSPACE): every
 #                   request to FlashInfer that they file (10 minutes and more)
 #   make mutants    change the rules one place at a time: which changes does no test notice? (an hour)
@@ -78,7 +78,7 @@ config-classes: sync
 EXAMPLES ?= 2000
 torture: sync
 	@$(RUN) python scripts/get_emulator.py
-	DISCOVER_MODELS_EXAMPLES=$(EXAMPLES) $(RUN) pytest tests/torture tests/publish $(ARGS)
+	DISCOVER_MODELS_EXAMPLES=$(EXAMPLES) $(RUN) pytest tests/torture tests/publish tests/render/test_hostile_templates.py $(ARGS)
 
 replay: sync
 	@$(RUN) python scripts/get_emulator.py

@@ -3,6 +3,7 @@
 from contextlib import suppress
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -52,6 +53,24 @@ def test_any_object_is_read_or_refused_in_words(config: dict[str, Any]) -> None:
     file = ConfigFile(hf_repo_id="org/model", revision=None, origin="hub", config=config)
     with suppress(ConfigError):
         requirements(architecture_of(file, (ConfigDefaults.load(),)), SIZES)
+
+
+ODD: tuple[Any, ...] = (
+    [[]], [{}], [None, None], [[1], [1]], [{"a": 1}, {"a": 1}], ["x", 1], [1.5, -1], [True, "1"],
+    {}, {"a": []}, {"0": {}}, {"full_attn_layers": [[]]}, "", "x", -1, 1.5, 10**30, True,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", LISTS)
+def test_any_field_may_hold_anything(name: str) -> None:
+    """One odd field in configurations that are otherwise whole, of every kind of layer."""
+    whole: dict[str, Any] = dict.fromkeys(DIMENSIONS, 8) | {"num_hidden_layers": 2}
+    for model_type in ("unheard_of", "deepseek_v3", "nemotron_h"):
+        for value in ODD:
+            config = {"model_type": model_type, **whole, name: value}
+            file = ConfigFile(hf_repo_id="org/model", revision=None, origin="hub", config=config)
+            with suppress(ConfigError):
+                requirements(architecture_of(file, (ConfigDefaults.load(),)), SIZES)
 
 
 @settings(max_examples=300, deadline=None)

@@ -287,7 +287,7 @@ def _by_compression(fields: Fields, count: int) -> list[MixerPlan] | None:
 def _by_numbered_types(fields: Fields, count: int) -> list[MixerPlan] | None:
     """`attn_type_list`: 0 is lightning attention, 1 full attention (MiniMax-Text-01)."""
     numbers = fields.items("attn_type_list")
-    if numbers is None or set(numbers) == {1}:
+    if not numbers or all(number == 1 for number in numbers):
         return None
     _check_length("attn_type_list", numbers, count)
     lightning = MixerPlan("lightning attention")

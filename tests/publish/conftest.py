@@ -26,12 +26,16 @@ from hosts import REPOSITORY, REQUESTER
 
 SOON = 0.5
 """Seconds after which a request times out while there are requests that get no answer."""
+_RUNNER = "buildah"
+"""Stands for the Actions runner, which gives the container its inputs."""
 _STARTED: list[str] = []
 """Commands of processes that hold a token; a hook for them can't be taken away again."""
 
 
 def _watch(event: str, arguments: tuple[Any, ...]) -> None:
-    if event == "subprocess.Popen" and CANARY in repr(arguments[:2]):
+    if event != "subprocess.Popen" or arguments[0] == _RUNNER:
+        return
+    if CANARY in repr(arguments[:2]):
         _STARTED.append(repr(arguments[:2]))
 
 

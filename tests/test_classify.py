@@ -867,6 +867,12 @@ def test_an_api_that_sounds_like_it_is_for_a_person_to_look_at(
         ]
 
 
+def test_every_api_that_sounds_like_it_is_named(judge: Judge) -> None:
+    apis = {f"flashinfer/flashinfer/{n}.py": PLAIN.format(name=f"conv1d_{n}") for n in "ab"}
+    (note,) = [n for n in judge(CONV, apis).notes if n.startswith("fi_status undecided")]
+    assert note.endswith("whether it is conv1d_a, conv1d_b")
+
+
 # What FlashInfer is asked for ------------------------------------------------------------------
 
 
@@ -921,6 +927,7 @@ def test_an_api_that_cannot_be_looked_up_might_take_the_shape(judge: Judge) -> N
     found = judge(kernel, files)
     assert verdicts(found) == ("new", None, None, None)
     assert f"{path.name} refuses {limit.what} -64" in found.notes
+    assert limit.file in {e.path for e in found.evidence}
     (unread,) = [note for note in found.notes if note.startswith("fi_status undecided")]
     assert "rope/b.py" in unread
     sure = judge(kernel, files | {f"{rope}/b.py": PLAIN.format(name=other)})
@@ -950,15 +957,28 @@ def test_what_flashinfer_has_of_a_missing_kernel_is_said(
         )
     }
     for name in known:
-        files[f"flashinfer/flashinfer/{name}.py"] = PLAIN.format(name=name)
+        files[f"flashinfer/flashinfer/{name}.py"] = TRACED.format(name=name)
     found = judge(kernel, files)
     assert verdicts(found) == ("new", "fi_missing", None, "n/a")
     assert found.fi_lack is not None
     assert found.fi_lack.near == tuple(f"{what}: flashinfer.{k}" for k, what in known.items())
     said = [note for note in found.notes if note.startswith("FlashInfer has of it: ")]
     assert said == (["FlashInfer has of it: " + "; ".join(found.fi_lack.near)] if known else [])
-    places = {(e.path, e.line) for e in found.evidence}
-    assert {(f"flashinfer/{name}.py", 4) for name in known} <= places
+    shown = [(e.path, e.line) for e in found.evidence if e.path.startswith("flashinfer/")]
+    assert shown == [(f"flashinfer/{name}.py", 5) for name in known]
+
+
+def test_a_part_that_cannot_be_looked_up_is_not_said_to_be_there(judge: Judge) -> None:
+    axes = {"num_index_heads": 64, "index_head_dim": 128, "topk": 2048, "page_size": 64}
+    kernel = need("dsa_topk_indexer", "dsa_topk_indexer_fp8_h64_d128_topk2048_ps64", **axes)
+    files = {
+        "flashinfer/flashinfer/__init__.py": "from flashinfer.scores import fp8_paged_mqa_logits\n",
+        "flashinfer/flashinfer/scores.py": "def fp8_paged_mqa_logits(:",
+    }
+    found = judge(kernel, files)
+    assert (found.fi_status, found.fi_lack is not None) == ("fi_missing", True)
+    assert found.fi_lack is not None
+    assert found.fi_lack.near == ()
 
 
 def test_a_faster_form_of_a_kernel_is_not_asked_for(judge: Judge) -> None:
@@ -1065,6 +1085,12 @@ def test_all_limits_that_refuse_a_shape_are_asked_for(judge: Judge) -> None:
     assert found.fi_lack is not None
     assert found.fi_lack.limit == "group size and head dimension"
     assert found.fi_lack.request.endswith(".group-size-and-head-dimension")
+    both = "head dimension 64; group size (query heads per KV head) 20"
+    assert f"SM100 prefill refuses {both}" in found.notes
+    assert ways(found) == {
+        "SM100 prefill": ("refuses", both),
+        "SM120 prefill": ("refuses", "head dimension 64"),
+    }
 
 
 def test_a_limit_that_is_not_stated_hides_no_other(judge: Judge) -> None:
@@ -1072,6 +1098,7 @@ def test_a_limit_that_is_not_stated_hides_no_other(judge: Judge) -> None:
     assert found.fi_status is None
     assert ways(found)["SM100 prefill"][0] == "refuses"
     assert ways(found)["SM120 prefill"][0] == "not checked"
+    assert "flashinfer/msa_ops/_blackwell_sm100.py" in {e.path for e in found.evidence}
 
 
 BACKEND_FILES = {
@@ -1111,8 +1138,11 @@ def test_how_sglang_comes_to_it_is_said_and_whether_this_model_does(judge: Judge
     assert seen.sgl_status == "sgl_integrated"
     assert "SGLang: --attention-backend fast" in seen.notes
     assert UNSEEN not in seen.notes
+    assert seen.depth is not None
+    assert seen.depth.release is not None
     assert UNSEEN in judge(decode(4)).notes
     undecided = judge(decode(5, 96))
     assert undecided.sgl_status is None
+    assert "sgl_status undecided: it rests on fi_status" in undecided.notes
     assert "SGLang: --attention-backend fast" in undecided.notes
     assert UNSEEN not in undecided.notes

@@ -137,7 +137,9 @@ def test_what_sglang_is_asked_of_other_kernels() -> None:
     of(required("mla_x", "mla_paged"), BROKEN, sglang, spec="mla_paged_decode")
     of(required("dsa_x", "dsa_paged"), FlashInferSays(), sglang, spec="dsa_sparse_attention")
     of(required("norm_x", "rmsnorm"), FlashInferSays(), sglang, spec="gated_rmsnorm_silu")
-    latent, sparse, norm = sglang.asked
+    of(required("conv_x", "causal_conv1d"), BROKEN, sglang, spec="causal_conv1d_decode")
+    latent, sparse, norm, convolution = sglang.asked
+    assert convolution.layers == ()
     assert latent.apis == tuple((api,) for api in SPECS["mla_paged_decode"].apis)
     assert (latent.latent, latent.passes, latent.omits) == (True, "", "sparse_mla_top_k")
     assert latent.traits == frozenset()
@@ -175,14 +177,20 @@ def test_an_api_that_lacks_a_parameter_does_not_take_the_feature(
 
 
 def test_a_backend_that_sglang_rules_out_for_a_feature_is_no_way() -> None:
-    ruled = way("--attention-backend a", condition="cuda and not has_attention_sinks")
+    line = evidence("sglang", "python/sglang/srt/server_args.py", 5)
+    no_sinks = "cuda and not has_attention_sinks"
+    ruled = way("--attention-backend a", condition=no_sinks, evidence=(line,))
+    ruled_too = way("--attention-backend d", condition=no_sinks)
     wanted = way("--attention-backend b", condition="has_attention_sinks")
     other = way("--attention-backend c", condition="not has_other")
-    said = Depth(reach=(wanted, ruled, other, ruled))
+    said = Depth(reach=(wanted, ruled, other, ruled, ruled_too))
     sinks = gqa(notes=("attention sinks: a learnt logit per head",))
     found = of(sinks, FlashInferSays(), SglangSays(said), RUN)
     assert found.reach == (wanted, other)
-    assert found.vetoes == (Veto(feature="attention sinks", backend="--attention-backend a"),)
+    assert found.vetoes == (
+        Veto(feature="attention sinks", backend="--attention-backend a", evidence=(line,)),
+        Veto(feature="attention sinks", backend="--attention-backend d"),
+    )
     assert of(gqa(), FlashInferSays(), SglangSays(said), RUN).reach == said.reach
 
 

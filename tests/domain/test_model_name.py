@@ -176,7 +176,8 @@ def test_an_id_may_lack_the_organisation() -> None:
 
 
 def test_the_organisation_says_nothing_of_quantisation() -> None:
-    assert plain_slugs("gguf/Qwen3-8B") == {"qwen3-8b"}
+    assert plain_slugs("gguf-org/Qwen3-8B") == {"qwen3-8b"}
+    assert plain_slugs("gpt2-awq") == frozenset()
 
 
 def test_the_organisation_s_own_name_may_stand_before_the_model_s() -> None:

@@ -44,7 +44,7 @@ demo: sync
 test: sync
 	@$(RUN) python scripts/get_emulator.py || echo "Tests that talk to GitHub's emulator are skipped."
 	@$(RUN) python scripts/get_axe.py || echo "The page is not checked for accessibility."
-	$(RUN) pytest $(ARGS)
+	$(RUN) pytest -n 2 --dist loadfile $(ARGS)
 
 lint: sync lint-action
 	$(RUN) ruff format --check .

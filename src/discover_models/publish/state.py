@@ -18,6 +18,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TypeVar
 from urllib.parse import urlsplit
 
 from discover_models.publish.issues import PublishError
@@ -29,6 +30,8 @@ from discover_models.publish.state_value import (
     unite,
 )
 from discover_models.publish.waiting import Timing
+
+_T = TypeVar("_T")
 
 ATTEMPTS = 5
 GIT_TIMEOUT = 300.0
@@ -97,16 +100,10 @@ class StateBranch:
     def load(self) -> PublishState:
         with _scratch() as folder:
             clone = self._clone(folder)
-            problem = ""
-            for attempt in range(ATTEMPTS):
-                try:
-                    return clone.read(clone.fetch())
-                except _GitError as error:
-                    problem = str(error)
-                    if _FORBIDDEN.search(problem):
-                        break
-                self.timing.sleep(2.0**attempt)
-            raise PublishError(f"The state branch can't be read: {problem}")
+            try:
+                return self._patiently(lambda: clone.read(clone.fetch()))
+            except _GitError as error:
+                raise PublishError(f"The state branch can't be read: {error}") from None
 
     def save(self, state: PublishState) -> Saved:
         return self.change(lambda stored: unite(stored, state))
@@ -114,25 +111,30 @@ class StateBranch:
     def change(self, rule: Callable[[PublishState], PublishState]) -> Saved:
         try:
             with _scratch() as folder:
-                return self._changed(self._clone(folder), rule)
-        except PublishError as error:
+                clone = self._clone(folder)
+                self._patiently(lambda: self._store(clone, rule))
+        except (_GitError, PublishError) as error:
             return Saved(stored=False, reason=str(error))
+        return Saved(stored=True)
 
-    def _changed(self, clone: _Clone, rule: Callable[[PublishState], PublishState]) -> Saved:
-        problem = ""
+    def _store(self, clone: _Clone, rule: Callable[[PublishState], PublishState]) -> None:
+        tip = clone.fetch()
+        commit = clone.commit(rule(clone.read(tip)), tip, self.timing.clock())
+        if commit != tip:
+            clone.push(commit)
+
+    def _patiently(self, act: Callable[[], _T]) -> _T:
+        """What `act` gives, tried again while git fails; the last failure where it always does."""
+        problem = _GitError()
         for attempt in range(ATTEMPTS):
             try:
-                tip = clone.fetch()
-                commit = clone.commit(rule(clone.read(tip)), tip, self.timing.clock())
-                if commit != tip:
-                    clone.push(commit)
-                return Saved(stored=True)
+                return act()
             except _GitError as error:
-                problem = str(error)
-                if _FORBIDDEN.search(problem):
+                problem = error
+                if _FORBIDDEN.search(str(error)):
                     break
             self.timing.sleep(2.0**attempt)
-        return Saved(stored=False, reason=problem)
+        raise problem
 
     def _clone(self, folder: str) -> _Clone:
         clone = _Clone(Path(folder), self.url, self.branch, self._environment(folder))

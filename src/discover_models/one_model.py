@@ -5,9 +5,6 @@ from pathlib import Path
 from discover_models.discovery import kernel_keys
 from discover_models.domain.architecture import (
     Architecture,
-    Ffn,
-    LayerGroup,
-    Mixer,
     Moe,
     OtherFfn,
     OtherMixer,
@@ -108,13 +105,9 @@ def architecture_of(
 def _needs_source(said: Architecture, traits: Traits) -> bool:
     """Whether the source of a known class may say more than the fields."""
     unmapped = requirements(said, DEFAULT_PARALLELISM).unmapped
-    others = any(isinstance(part, OtherMixer | OtherFfn) for g in said.groups for part in _of(g))
+    others = any(isinstance(part, OtherMixer | OtherFfn) for g in said.groups for part in g.parts)
     unrouted = any(isinstance(g.ffn, Moe) and g.ffn.routing is None for g in said.groups)
     return traits.incomplete or others or unrouted or any(item.fields for item in unmapped)
-
-
-def _of(group: LayerGroup) -> tuple[Mixer | Ffn | None, ...]:
-    return (*group.mixers, group.ffn)
 
 
 def _parts(architecture: Architecture) -> dict[int, tuple[int, bool]]:
@@ -175,7 +168,7 @@ def _unknown_classes(
         found = world.models.unknown_classes(file.config)
     except SourceError as error:
         return (), (f"whether SGLang's class has layers that are unknown here is open: {error}",)
-    named = {part.name for g in architecture.groups for part in _of(g)
+    named = {part.name for g in architecture.groups for part in g.parts
              if isinstance(part, OtherMixer | OtherFfn)}  # fmt: skip
     named |= {item.what for item in architecture.unmapped}
     commit = world.repo_shas.get("sglang")

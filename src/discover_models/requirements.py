@@ -163,8 +163,8 @@ def _unknown(need: Need) -> Unmapped | None:
 
 def _mixers_and_ffns_without_family(architecture: Architecture) -> Iterator[Unmapped]:
     for group in architecture.groups:
-        for part in (*group.mixers, group.ffn):
-            if part is not None and part.kind == "other":
+        for part in group.parts:
+            if part.kind == "other":
                 yield Unmapped(
                     what=f"{part.name} (layers {_ranges(group.layers)})",
                     reason=part.reason,

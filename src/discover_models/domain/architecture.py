@@ -351,6 +351,11 @@ class LayerGroup(Frozen):
         """All token mixers of a layer: none, one, or two beside each other."""
         return tuple(mixer for mixer in (self.mixer, self.beside) if mixer is not None)
 
+    @property
+    def parts(self) -> tuple[Mixer | Ffn, ...]:
+        """The mixers and the feed-forward, as far as the layer has them."""
+        return (*self.mixers, *([self.ffn] if self.ffn is not None else []))
+
 
 class Unmapped(Frozen):
     """Something that the model has or may have and that gives no definition, with the reason."""

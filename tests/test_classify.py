@@ -1,7 +1,7 @@
 """The verdicts, over real indexes on hand-written miniature checkouts."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -61,6 +61,22 @@ def sample(p):
 """
 
 
+def write(folder: Path, files: Mapping[str, str]) -> None:
+    """Write files below three checkouts."""
+    for name, text in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+
+
+def opened(folder: Path) -> Sources:
+    """The indexes of those checkouts, at sample commits."""
+    return Sources(
+        dataset=DatasetIndex.open(folder / "flashinfer-trace", "d" * 40),
+        flashinfer=FlashInferIndex.open(folder / "flashinfer", "f" * 40),
+        sglang=SglangIndex.open(folder / "sglang", "a" * 40),
+    )
+
+
 @pytest.fixture
 def judge(tmp_path: Path) -> Judge:
     """Writes files below three checkouts and gives the verdicts on a kernel."""
@@ -68,18 +84,8 @@ def judge(tmp_path: Path) -> Judge:
     def call(
         kernel: RequiredKernel, files: dict[str, str] | None = None, model: str = ""
     ) -> ClassifiedKernel:
-        for name, text in (BASICS | (files or {})).items():
-            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-            (tmp_path / name).write_text(text)
-        return classify(
-            kernel,
-            Sources(
-                dataset=DatasetIndex.open(tmp_path / "flashinfer-trace", "d" * 40),
-                flashinfer=FlashInferIndex.open(tmp_path / "flashinfer", "f" * 40),
-                sglang=SglangIndex.open(tmp_path / "sglang", "a" * 40),
-            ),
-            model,
-        )
+        write(tmp_path, BASICS | (files or {}))
+        return classify(kernel, opened(tmp_path), model)
 
     return call
 
@@ -308,14 +314,8 @@ def test_the_first_layout_of_the_package_is_no_move_either(tmp_path: Path) -> No
             "flashinfer-trace/definitions/other/other.json"
         ],
     }
-    for name, text in files.items():
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).write_text(text)
-    sources = Sources(
-        dataset=DatasetIndex.open(tmp_path / "flashinfer-trace", None),
-        flashinfer=FlashInferIndex.open(tmp_path / "flashinfer", None),
-        sglang=SglangIndex.open(tmp_path / "sglang", None),
-    )
+    write(tmp_path, files)
+    sources = opened(tmp_path)
     assert classify(need("recurrent_kda", "recurrent_kda_h8"), sources).fi_status == "fi_missing"
 
 
@@ -354,16 +354,11 @@ def test_a_definition_that_leaves_an_axis_open_is_there(judge: Judge) -> None:
 
 @pytest.mark.parametrize("failed", ["flashinfer", "sglang"])
 def test_a_source_that_failed_leaves_its_verdict_open(tmp_path: Path, failed: str) -> None:
-    for name, text in (BASICS | {SAMPLING: TRACED.format(name="other"), USE: ""}).items():
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).write_text(text)
+    write(tmp_path, BASICS | {SAMPLING: TRACED.format(name="other"), USE: ""})
     error = SourceError("it could not be cloned")
-    flashinfer = FlashInferIndex.open(tmp_path / "flashinfer", None)
-    sources = Sources(
-        dataset=DatasetIndex.open(tmp_path / "flashinfer-trace", None),
-        flashinfer=error if failed == "flashinfer" else flashinfer,
-        sglang=error,
-    )
+    sources = replace(opened(tmp_path), sglang=error)
+    if failed == "flashinfer":
+        sources = replace(sources, flashinfer=error)
     found = classify(TOP_P, sources)
     if failed == "flashinfer":
         assert verdicts(found) == ("new", None, None, None)
@@ -376,11 +371,7 @@ def test_support_is_asked_for_apart_from_the_dataset(judge: Judge, tmp_path: Pat
     axes = {"vocab_size": {"type": "const", "value": 1000}}
     files = definition(TOP_P.definition_name, "sampling", axes=axes)
     judge(TOP_P, files | {SAMPLING: TRACED.format(name="top_p_sampling_from_probs")})
-    sources = Sources(
-        dataset=DatasetIndex.open(tmp_path / "flashinfer-trace", None),
-        flashinfer=FlashInferIndex.open(tmp_path / "flashinfer", None),
-        sglang=SglangIndex.open(tmp_path / "sglang", None),
-    )
+    sources = opened(tmp_path)
     assert verdicts(support(TOP_P, sources)) == ("new", "fi_supported", True, "sgl_missing")
     with pytest.raises(SourceError, match="no dataset"):
         support(TOP_P, replace(sources, dataset=SourceError("no dataset")))
@@ -814,11 +805,7 @@ def test_gemm_is_pytorch_and_sglangs_linear_layer(
 
 def test_gemm_does_not_wait_for_flashinfer(judge: Judge, tmp_path: Path) -> None:
     judge(GEMM, {LINEAR: LINEAR_LAYER})
-    sources = Sources(
-        dataset=DatasetIndex.open(tmp_path / "flashinfer-trace", None),
-        flashinfer=SourceError("it could not be cloned"),
-        sglang=SglangIndex.open(tmp_path / "sglang", None),
-    )
+    sources = replace(opened(tmp_path), flashinfer=SourceError("it could not be cloned"))
     found = classify(GEMM, sources)
     assert verdicts(found) == ("new", "fi_supported", None, "sgl_integrated")
     assert "fi_trace_template undecided: it could not be cloned" in found.notes

@@ -37,7 +37,6 @@ from discover_models.render.bodies import (
     Dashboard,
     DashboardModel,
     Listed,
-    Page,
     PossibleMatch,
     ReadyRequest,
     ShownRequest,
@@ -52,18 +51,12 @@ from discover_models.render.request_bodies import Setting, arrival, request_body
 from discover_models.render.summary import Summary, job_summary
 from discover_models.run_record import Model, Planned, RunRecord
 from markdown_tree import HOSTILE, STRINGS, shown, structure
+from render.goldens import PAGE
 from render.test_escape import everywhere
 
 LONG = "DISCOVER_MODELS_EXAMPLES" in os.environ
 EXAMPLES = int(os.environ.get("DISCOVER_MODELS_EXAMPLES", "25"))
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
-PAGE = Page(
-    origins=builders.ORIGINS,
-    today="2026-11-23",
-    repository_url="https://github.com/octo/bench",
-    state_branch="kernel-inventory",
-    run_url="https://github.com/octo/bench/actions/runs/1",
-)
 LIMIT = 200_000
 LINK = "https://github.com/octo/kernels/issues/new?title=x"
 

@@ -84,7 +84,7 @@ replay: sync
 	@$(RUN) python scripts/get_emulator.py
 	$(RUN) pytest -s tests/real/test_request_replay.py $(ARGS)
 
-RULES ?= $(addprefix src/discover_models/,domain/*.py ops/*.py classify.py publish/plan.py)
+RULES ?= $(addprefix src/discover_models/,domain/*.py ops/*.py classify.py depth.py publish/plan.py)
 mutants: sync
 	$(RUN) python scripts/mutants.py --to build/mutants $(RULES)
 

@@ -78,7 +78,7 @@ config-classes: sync
 EXAMPLES ?= 2000
 torture: sync
 	@$(RUN) python scripts/get_emulator.py
-	DISCOVER_MODELS_EXAMPLES=$(EXAMPLES) $(RUN) pytest tests/torture tests/publish tests/render/test_hostile_templates.py $(ARGS)
+	DISCOVER_MODELS_EXAMPLES=$(EXAMPLES) $(RUN) pytest -n 2 --dist loadfile tests/torture tests/publish tests/render/test_hostile_templates.py $(ARGS)
 
 replay: sync
 	@$(RUN) python scripts/get_emulator.py

@@ -14,6 +14,7 @@ from discover_models.domain.architecture import (
     Ffn,
     LayerGroup,
     Mixer,
+    Norm,
     OtherMixer,
     Unmapped,
 )
@@ -40,6 +41,7 @@ from layers import (
     model,
     moe,
     msa,
+    names,
     needed,
     rope,
     short_conv,
@@ -150,28 +152,43 @@ def test_only_what_is_sharded_depends_on_the_sizes(mixer: str, tp: int, ep: int)
             assert 1 <= dim.value <= whole if need.sharded else dim.value == whole
 
 
-GATED: dict[str, Mixer] = {
-    **MIXERS,
-    "gqa with InfLLM": gqa(infllm=INFLLM),
-    "gated gqa": gqa(output_gate=True, qk_norm="per_head"),
-    "gated lightning": lightning(output_gate=True, qk_norm="per_head"),
-    "lightning in groups": lightning(output_norm="gated_group", norm_groups=field("groups", 4)),
-    "nothing": gqa(None),
+UNEVEN = field("v_head_dim", 256)
+LISTED = (
+    Norm(name="input norm", kind="rmsnorm", size=field("hidden_size", 2048)),
+    Norm(name="norm", kind="layernorm", size=field("width", 96)),
+)
+LAYERS: dict[str, LayerGroup] = {
+    **{name: group(mixer) for name, mixer in MIXERS.items()},
+    **{f"{name} and MLP": group(mixer, dense()) for name, mixer in MIXERS.items()},
+    **{f"{name} and experts": group(mixer, moe()) for name, mixer in MIXERS.items()},
+    "gqa with InfLLM": group(gqa(infllm=INFLLM)),
+    "gated gqa": group(gqa(output_gate=True, qk_norm="per_head")),
+    "gqa with layer norms": group(gqa(qk_norm="layernorm")),
+    "gated lightning": group(lightning(output_gate=True, qk_norm="per_head")),
+    "lightning in groups": group(
+        lightning(output_norm="gated_group", norm_groups=field("groups", 4))
+    ),
+    "undecided lightning": group(lightning(output_norm="undecided")),
+    "uneven gdn": group(gdn(v_head_dim=UNEVEN)),
+    "uneven kda": group(kda(v_head_dim=UNEVEN)),
+    "nameless MLP": group(None, dense(activation="")),
+    "undecided experts": group(None, moe(routing=None)),
+    "experts routed apart": group(None, moe(routing="hash_routing")),
+    "heads of unknown size": group(gqa(None)),
+    "listed norms": group(gqa(), dense()).model_copy(update={"norms": LISTED}),
+    "nothing": group(None, None),
 }
+"""Every kind of layer, and those that a family passes over."""
 
 
-@pytest.mark.parametrize("mixer", GATED)
-@pytest.mark.parametrize("ffn", [None, *FFNS])
-def test_a_layer_behind_others_needs_what_it_needs_in_front(mixer: str, ffn: str | None) -> None:
-    def layer(at: int) -> LayerGroup:
-        return group(GATED[mixer], FFNS.get(ffn or ""), (at,))
+@pytest.mark.parametrize("first", LAYERS)
+def test_a_layer_needs_the_same_beside_any_other(first: str) -> None:
+    def definitions(*kinds: str) -> set[str]:
+        parts = (LAYERS[kind].model_copy(update={"layers": (i,)}) for i, kind in enumerate(kinds))
+        return names(needed(model(*parts)))
 
-    for other in ((None, None), (gqa(), dense()), (mamba(), moe())):
-        first = needed(model(layer(0), group(*other, (1,))))
-        last = needed(model(group(*other, (0,)), layer(1)))
-        assert {k.definition_name for k in first.kernels} == {
-            k.definition_name for k in last.kernels
-        }
+    for second in LAYERS:
+        assert definitions(first, second) == definitions(first) | definitions(second), second
 
 
 @given(tp=st.sampled_from([2, 4, 8]), mixer=st.sampled_from(sorted(MIXERS)))

@@ -4,6 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from discover_models.domain.kernel import Parallelism
+from discover_models.ops import SPECS
+from discover_models.requirements import requirements
 from layers import field, gqa, group, layer, model, names, needed
 
 OPS = ("gqa_paged", "gqa_ragged")
@@ -54,6 +57,34 @@ def test_windows_chunks_sinks_and_caps_are_parameters_of_the_same_kernel() -> No
     kernel = next(k for k in needed(model(group(changed))).kernels if k.op_type == "gqa_ragged")
     for word in ("window of 4096", "chunks of 8", "sinks", "soft-capped"):
         assert any(word in note for note in kernel.notes), word
+
+
+def test_a_window_of_unknown_size_is_said_to_be_one() -> None:
+    found = needed(model(group(gqa(window=field("sliding_window", None)))))
+    notes = {note for k in found.kernels if k.op_type in OPS for note in k.notes}
+    assert notes == {"sliding window of an unknown number of tokens in these layers"}
+
+
+@pytest.mark.parametrize(
+    ("dp", "heads"),
+    [(None, "q_heads / tp 8"), (1, "q_heads / tp 8"), (2, "q_heads / (tp 8 / dp 2)")],
+)
+def test_attention_heads_are_split_over_tp_by_dp(dp: int | None, heads: str) -> None:
+    sizes = Parallelism(tp=8, dp=dp, dp_attention=True)
+    (kernel,) = (
+        k for k in requirements(model(group(gqa())), [sizes]).kernels if k.op_type == "gqa_ragged"
+    )
+    assert kernel.axes["num_qo_heads"].expression == heads
+
+
+def test_the_decode_on_cuda_cores_sums_over_halves() -> None:
+    """A thread has max(8, size / 32) columns, which must be a multiple of 8."""
+    (limit,) = (limit for limit in SPECS["gqa_paged_decode"].paths[0].limits if limit.doubtful)
+    assert limit.doubtful
+    sizes = (1, 4, 8, 16, 32, 48, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 512, 576, 1024)
+    assert [size for size in sizes if not limit.doubtful(size)] == [
+        8, 16, 32, 64, 128, 256, 512, 1024,
+    ]  # fmt: skip
 
 
 def test_a_layer_with_another_layer_s_keys_projects_queries_alone() -> None:

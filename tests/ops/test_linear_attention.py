@@ -44,7 +44,9 @@ def test_head_sizes_that_differ_are_said(mixer: Callable[..., Mixer]) -> None:
     made = mixer(v_head_dim=field("v_head_dim", 256))
     found = needed(model(group(made)))
     assert not names(found, "gdn", "kda")
-    assert any("key heads of 128 and value heads of 256" in r for r in reasons(found).values())
+    (said,) = reasons(found).items()
+    assert said[0] in ("gated delta rule", "Kimi delta attention")
+    assert "key heads of 128 and value heads of 256" in said[1]
 
 
 def test_the_low_rank_gate_of_kda_is_two_projections() -> None:
@@ -83,6 +85,9 @@ def test_undecided_parts_of_lightning_attention_are_said() -> None:
     found = needed(model(group(lightning(output_norm="undecided"))))
     assert "norms and projections of lightning attention" in reasons(found)
     assert not names(found, "gemm")
+    of_q_and_k = needed(model(group(lightning(qk_norm="undecided"))))
+    assert "norms and projections of lightning attention" in reasons(of_q_and_k)
+    assert not reasons(needed(model(group(lightning()))))
 
 
 @given(k=st.integers(1, 64), factor=st.integers(1, 4), tp=st.sampled_from([1, 2, 4]))

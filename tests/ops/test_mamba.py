@@ -44,6 +44,13 @@ def test_mamba_1_has_a_scan_of_its_own() -> None:
     }
 
 
+def test_a_scan_is_of_its_layers() -> None:
+    found = needed(model(group(mamba1(), None, (0, 1)), group(mamba(), None, (2, 3, 4))))
+    layers = {k.spec: k.layers for k in found.kernels}
+    assert layers["mamba1_selective_scan_decode"] == 2
+    assert layers["mamba_ssu_decode"] == 3
+
+
 @pytest.mark.parametrize(("tp", "channels"), [(1, 2048), (4, 512)])
 def test_a_short_convolution(tp: int, channels: int) -> None:
     found = layer(short_conv(2048), tp=tp)

@@ -1,6 +1,8 @@
 """Multi-head latent attention and its sparse form."""
 
-from layers import indexer, layer, mla, rope
+import pytest
+
+from layers import group, indexer, layer, mla, model, names, needed, reasons, rope
 
 PAGED = ("mla_paged", "mla_ragged")
 
@@ -50,3 +52,18 @@ def test_projections_that_a_class_keeps_apart_are_two_kernels() -> None:
     # 1536 for q, 512 + 64 for the latent
     assert apart - fused == {"gemm_n1536_k2048", "gemm_n576_k2048"}
     assert fused - apart == {"gemm_n2112_k2048"}
+
+
+def test_projections_of_which_nothing_is_known_are_said() -> None:
+    found = needed(model(group(mla(fused_a_proj=None))))
+    assert "low-rank projections of q and KV" in reasons(found)
+    assert not names(found, "gemm") & {"gemm_n1536_k2048", "gemm_n576_k2048", "gemm_n2112_k2048"}
+    for decided in (mla(fused_a_proj=True), mla(fused_a_proj=False), mla(q_lora_rank=None)):
+        assert not reasons(needed(model(group(decided))))
+
+
+@pytest.mark.parametrize("sparse", [True, False])
+def test_ragged_prefill_is_for_short_inputs_in_sparse_layers_alone(sparse: bool) -> None:
+    found = needed(model(group(mla(indexer=indexer() if sparse else None))))
+    (kernel,) = (k for k in found.kernels if k.op_type == "mla_ragged")
+    assert any("short inputs" in note for note in kernel.notes) == sparse

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from discover_models.ops.moe_routing import score_of
 from layers import (
     GROUPED,
     QUANTIZATIONS,
@@ -110,6 +111,29 @@ def test_a_merged_front_is_one_gemm() -> None:
     found = layer(None, moe(merged_front=True, **parts), "gemm")
     # 2·1024 + 64 experts + 512; shared down; latent up
     assert found == {"gemm_n2624_k2048", "gemm_n2048_k1024", "gemm_n2048_k512"}
+
+
+def test_a_merged_front_without_a_gate_is_narrower() -> None:
+    latent, shared = field("latent", 512), field("shared", 1024)
+    front = moe(merged_front=True, latent=latent, shared_intermediate=shared, gated=False)
+    # 1024 + 64 experts + 512
+    assert "gemm_n1600_k2048" in layer(None, front, "gemm")
+
+
+@pytest.mark.parametrize("half", GROUPED)
+def test_half_of_a_choice_among_groups_is_none(half: str) -> None:
+    ds = layer(None, moe(routing="ds_routing", **{half: GROUPED[half]}), "moe")
+    assert ds == {"moe_fp8_block_scale_ds_routing_topk4_e64_h2048_i768"}
+    apart = layer(None, moe(routing="softmax_scores", **{half: GROUPED[half]}), "moe_routing")
+    assert apart == {"topk_softmax_e64_k4"}
+
+
+@pytest.mark.parametrize(
+    ("routing", "score"),
+    [("softmax_scores", "softmax"), ("renorm", ""), ("hash_routing", ""), (None, "")],
+)
+def test_only_a_routing_that_runs_apart_has_a_score(routing: str | None, score: str) -> None:
+    assert score_of(routing) == score
 
 
 def test_what_the_fp4_kernel_has_no_word_for_is_not_named() -> None:

@@ -1,11 +1,15 @@
 """RMSNorm, LayerNorm, activations, output gates and residual streams."""
 
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
-from discover_models.domain.architecture import LayerGroup, Norm
-from layers import dense, field, gqa, group, layer, model, moe, names, needed, reasons
+from discover_models.domain.architecture import LayerGroup, Linear, Norm
+from discover_models.domain.evidence import Evidence
+from layers import dense, field, gqa, group, layer, lightning, model, moe, names, needed, reasons
+
+NormKind = Literal["rmsnorm", "fused_add_rmsnorm", "layernorm"]
+LINE = Evidence(repository="sglang", path="models/some.py", line=7, looked_for="SomeNorm(")
 
 
 def norms(*groups: LayerGroup, **more: Any) -> dict[str, int | None]:
@@ -32,6 +36,19 @@ def test_gemma_s_norm_stands_beside_the_plain_name() -> None:
 
 def test_layer_norm_in_place_of_rms_norm() -> None:
     assert norms(group(gqa(), dense()), hidden_norm="layernorm") == {"layernorm_h2048": 2}
+
+
+def test_layer_norms_of_q_and_k() -> None:
+    found = norms(group(gqa(qk_norm="layernorm"), None, (0, 1)), group(None, dense(), (2, 3, 4)))
+    assert found["layernorm_h128"] == 2
+
+
+@pytest.mark.parametrize("hidden_norm", ["rmsnorm", "layernorm", "undecided"])
+@pytest.mark.parametrize("read", [None, "layernorm", "rmsnorm"])
+def test_only_undecided_norms_are_said_to_be(hidden_norm: str, read: NormKind | None) -> None:
+    last = read and Norm(name="final", kind=read, size=field("hidden_size", 2048))
+    found = needed(model(group(gqa(), dense()), hidden_norm=hidden_norm, final_norm=last))
+    assert ("hidden norms" in reasons(found)) == (hidden_norm == "undecided" and read is None)
 
 
 def test_a_factor_of_the_layer_is_a_kernel_of_its_own() -> None:
@@ -98,6 +115,12 @@ def test_a_gate_in_the_q_projection_or_apart() -> None:
     }  # fmt: skip
 
 
+def test_a_gate_of_lightning_attention_without_a_norm_in_groups() -> None:
+    assert layer(lightning(output_gate=True), None, "output_gate") == {"sigmoid_mul_h4096"}
+    normed = lightning(output_gate=True, output_norm="full")
+    assert layer(normed, None, "output_gate") == {"sigmoid_mul_h4096"}
+
+
 def test_hyper_connections_mix_streams_around_every_layer() -> None:
     streams = needed(model(group(gqa(), dense()), hyper_streams=field("hc_mult", 4)))
     one = needed(model(group(gqa(), dense())))
@@ -108,6 +131,9 @@ def test_hyper_connections_mix_streams_around_every_layer() -> None:
         "gemm_n24_k8192": 2,
         "gemm_n4_k8192": 1,
     }
+    notes = {k.definition_name: k.notes for k in streams.kernels}
+    for name in ("gemm_n24_k8192", "gemm_n4_k8192"):
+        assert any("a bare FP32 weight" in note for note in notes[name])
 
 
 def test_a_bank_of_residuals() -> None:
@@ -129,6 +155,34 @@ def test_norms_that_a_source_lists_are_those_and_no_others() -> None:
         "rmsnorm_h96": 1,
         "layernorm_h512": None,
     }
+
+
+@pytest.mark.parametrize("kind", ["rmsnorm", "fused_add_rmsnorm", "layernorm"])
+def test_what_a_source_says_of_the_last_norm_stands_with_it(kind: NormKind) -> None:
+    last = Norm(name="model.norm", kind=kind, size=field("last", 512), evidence=(LINE,))
+    found = needed(model(group(gqa(), dense()), final_norm=last, gemma_norm=True))
+    (kernel,) = (k for k in found.kernels if k.definition_name == f"{kind}_h512")
+    assert kernel.used_for == ("model.norm",)
+    assert kernel.evidence == (LINE,)
+    assert bool(kernel.notes) == (kind != "layernorm")
+
+
+@pytest.mark.parametrize("kind", ["rmsnorm", "layernorm"])
+def test_norms_and_linear_layers_that_a_source_lists_keep_its_lines(kind: NormKind) -> None:
+    norm = Norm(name="norm", kind=kind, size=field("width", 96), evidence=(LINE,))
+    linear = Linear(name="proj", n=field("n", 11), k=field("k", 7), evidence=(LINE,))
+    read = group(gqa()).model_copy(update={"norms": (norm,), "linears": (linear,)})
+    found = needed(model(read))
+    evidence = {k.definition_name: k.evidence for k in found.kernels}
+    assert evidence[f"{kind}_h96"] == (LINE,)
+    assert evidence["gemm_n11_k7"] == (LINE,)
+    assert names(found, "gemm") == {"gemm_n11_k7"}
+
+
+@pytest.mark.parametrize("adds", [True, False])
+def test_the_last_norm_adds_the_residual_where_the_layers_do(adds: bool) -> None:
+    found = norms(group(gqa(), None, (0,)), adds_residual=adds)
+    assert found == {"rmsnorm_h2048": 1, **({"fused_add_rmsnorm_h2048": None} if adds else {})}
 
 
 def test_a_first_layer_of_one_part_has_nothing_to_add() -> None:

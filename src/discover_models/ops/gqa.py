@@ -20,9 +20,15 @@ from discover_models.ops.base import (
 )
 
 
-def _halves(lanes: int) -> bool:
-    """Whether a sum over that many lanes, halved again and again, reaches all of them."""
-    return lanes > 0 and lanes & (lanes - 1) == 0
+def _adds_up(size: int) -> bool:
+    """Whether threads with 8 or more columns of BF16 each make up a head of that size.
+
+    A vector of BF16 holds a multiple of 8 (flashinfer include/flashinfer/vec_dtypes.cuh), and a sum
+    that is halved again and again reaches all threads only of a power of two.
+    """
+    columns = max(8, size // 32)
+    threads = size // columns
+    return columns % 8 == 0 and threads > 0 and threads & (threads - 1) == 0
 
 
 _ASKED_AS = ("gqa", "grouped-query attention")
@@ -52,7 +58,7 @@ _CUDA_CORES = CodePath(
             what="head dimension",
             measure=lambda axes: axes["head_dim"],
             accepts=lambda size: size > 0,
-            doubtful=lambda size: not _halves(size // max(8, size // 32)),
+            doubtful=lambda size: not _adds_up(size),
             file="include/flashinfer/attention/decode.cuh",
             text="for (uint32_t offset = bdx / 2; offset > 0; offset /= 2) {",
             version="0.7.2",

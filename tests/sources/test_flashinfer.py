@@ -57,6 +57,35 @@ def test_a_function_is_found_with_its_lines_and_its_template(build: Build) -> No
     assert all(e.found for e in found.evidence)
 
 
+@pytest.mark.parametrize(
+    ("name", "link"),
+    [
+        ("norm.norm", "flashinfer/norm"),
+        ("norm.norm", "flashinfer/norm.py"),
+        ("n.norm", "flashinfer"),
+    ],
+)
+def test_a_module_outside_the_checkout_is_not_read(tmp_path: Path, name: str, link: str) -> None:
+    outside, checkout = tmp_path / "outside", tmp_path / "checkout"
+    for folder in (outside, checkout):
+        folder.mkdir()
+    for file in ("__init__.py", "n.py", "norm.py"):
+        (outside / file).write_text("def norm(x): ...\n")
+    if link != "flashinfer":
+        (checkout / "flashinfer").mkdir()
+        (checkout / "flashinfer/__init__.py").write_text("")
+    (checkout / link).symlink_to(outside / "norm.py" if link.endswith(".py") else outside)
+
+    with pytest.raises(SourceError, match="leads out of the repository"):
+        FlashInferIndex.open(checkout, COMMIT).find(f"flashinfer.{name}")
+
+
+def test_a_module_inside_the_checkout_may_be_linked(build: Build, tmp_path: Path) -> None:
+    index = build({"flashinfer/norm.py": NORM})
+    (tmp_path / "flashinfer/other.py").symlink_to("norm.py")
+    assert index.find("flashinfer.other.norm").found
+
+
 def test_a_missing_name_says_what_was_searched(build: Build) -> None:
     found = build({"flashinfer/norm.py": NORM}).find("flashinfer.norm.layernorm")
 

@@ -65,7 +65,7 @@ class FlashInferIndex:
     def __init__(self, checkout: Path, root: Path, commit: str | None) -> None:
         self._checkout = checkout
         self._commit = commit
-        self._api = PublicApi(root)
+        self._api = PublicApi(checkout, root)
         self._templates = TraceTemplates(self._api)
         folders = tuple(f for name in TEST_FOLDERS if (f := checkout / name).is_dir())
         self._uses = ApiUses(checkout, folders, self._api.name)

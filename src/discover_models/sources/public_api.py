@@ -82,9 +82,13 @@ class Absent:
 
 
 class PublicApi:
-    """Look-ups in one package folder, for example ``checkout/flashinfer``."""
+    """Look-ups in one package folder, for example ``checkout/flashinfer``.
 
-    def __init__(self, root: Path) -> None:
+    A module outside the checkout, behind a link, can't be read.
+    """
+
+    def __init__(self, checkout: Path, root: Path) -> None:
+        self._checkout = checkout
         self.root = root
         self.name = root.name
         self._modules: dict[str, Module | SourceError | None] = {}
@@ -151,7 +155,7 @@ class PublicApi:
         for path in (base / "__init__.py", base.with_name(f"{base.name}.py")):
             if os.path.isfile(path):  # also for a name that no file can have
                 try:
-                    return read_module(path, name)
+                    return read_module(self._checkout, path, name)
                 except SourceError as error:
                     return error
         return None

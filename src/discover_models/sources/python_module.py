@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from discover_models.sources.python_source import parse_file
+from discover_models.sources.python_source import parse_inside
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,9 +92,9 @@ def ordered(bindings: Iterator[Binding]) -> tuple[Binding, ...]:
     return (*strong, *weak)
 
 
-def read_module(path: Path, name: str) -> Module:
-    """Read one file; raises `SourceError` when it can't be read or parsed."""
-    tree = parse_file(path)
+def read_module(root: Path, path: Path, name: str) -> Module:
+    """Read one file below `root`; `SourceError` when it can't be parsed or links lead out."""
+    tree = parse_inside(root, path.relative_to(root).as_posix(), str(path))
     is_package = path.name == "__init__.py"
     package = name if is_package else name.rpartition(".")[0]
     bindings = tuple(_Collector(package).collect(tree.body))

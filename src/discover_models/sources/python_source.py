@@ -7,7 +7,7 @@ import warnings
 from pathlib import Path
 
 from discover_models.errors import SourceError
-from discover_models.sources.files import read_regular
+from discover_models.sources.files import read_inside, read_regular
 
 
 def parse_file(path: Path, name: str = "") -> ast.Module:
@@ -17,6 +17,11 @@ def parse_file(path: Path, name: str = "") -> ast.Module:
     """
     content = read_regular(path, name or str(path))
     return parse_python(content, name or str(path))
+
+
+def parse_inside(root: Path, relative: str, name: str) -> ast.Module:
+    """Likewise of a file below `root`, also `SourceError` when links lead out of it."""
+    return parse_python(read_inside(root, relative), name)
 
 
 def parse_python(source: bytes | str, name: str) -> ast.Module:

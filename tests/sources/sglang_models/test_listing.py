@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from discover_models.domain.listing import ListedArchitecture
+from discover_models.errors import SourceError
 from discover_models.sources.architectures import listed_architectures
 from discover_models.sources.cache import DiskCache
 from discover_models.sources.sglang_models.checkout import SglangSource
@@ -231,6 +232,16 @@ def test_a_file_that_cannot_be_read_costs_only_itself(tmp_path: Path, broken: st
 
     assert "ToyForCausalLM" in {a.architecture for a in listing.architectures}
     assert any("broken" in warning for warning in listing.warnings)
+
+
+def test_a_module_outside_the_checkout_is_not_read(tmp_path: Path) -> None:
+    folder = tmp_path / "outside"
+    folder.mkdir()
+    (folder / "some.py").write_text(HEAD + ATTENTION.format(extra=""))
+    root = write_sglang(tmp_path / "checkout")
+    (root / "python/sglang/srt/models/linked").symlink_to(folder)
+    with pytest.raises(SourceError, match="leads out of the repository"):
+        SglangSource(root).module("sglang.srt.models.linked.some")
 
 
 def test_what_was_read_once_is_not_read_again(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from discover_models.domain.evidence import Evidence
 from discover_models.errors import SourceError
-from discover_models.sources.python_source import parse_file
+from discover_models.sources.python_source import parse_inside
 
 PACKAGE_ROOT = "python"
 
@@ -70,7 +70,7 @@ class SglangSource:
     def _load(self, dotted: str) -> SourceFile | None:
         base = PACKAGE_ROOT + "/" + dotted.replace(".", "/")
         for path, is_package in ((f"{base}.py", False), (f"{base}/__init__.py", True)):
-            file = self.root / path
-            if os.path.isfile(file):  # also for a name that no file can have
-                return SourceFile(dotted, path, parse_file(file, f"SGLang's {path}"), is_package)
+            if os.path.isfile(self.root / path):  # also for a name that no file can have
+                tree = parse_inside(self.root, path, f"SGLang's {path}")
+                return SourceFile(dotted, path, tree, is_package)
         return None

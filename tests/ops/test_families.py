@@ -162,6 +162,7 @@ LAYERS: dict[str, LayerGroup] = {
     **{f"{name} and MLP": group(mixer, dense()) for name, mixer in MIXERS.items()},
     **{f"{name} and experts": group(mixer, moe()) for name, mixer in MIXERS.items()},
     "gqa with InfLLM": group(gqa(infllm=INFLLM)),
+    "gqa with other blocks": group(gqa(msa=msa(block=64))),
     "gated gqa": group(gqa(output_gate=True, qk_norm="per_head")),
     "gqa with layer norms": group(gqa(qk_norm="layernorm")),
     "gated lightning": group(lightning(output_gate=True, qk_norm="per_head")),

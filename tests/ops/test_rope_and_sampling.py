@@ -1,5 +1,8 @@
 """Rotary embeddings and sampling."""
 
+import pytest
+
+from discover_models.domain.evidence import Evidence
 from layers import gqa, group, layer, mla, model, needed, reasons, rope
 
 
@@ -27,6 +30,15 @@ def test_three_position_components_are_a_kernel_beside_the_plain_one() -> None:
         "rope_with_cos_sin_cache_neox_style_d64_rd64",
         "mrope_with_cos_sin_cache_neox_style_d64_rd64",
     }
+
+
+@pytest.mark.parametrize("multimodal", [True, False])
+def test_a_kernel_of_positions_says_where_its_style_was_read(multimodal: bool) -> None:
+    line = Evidence(repository="sglang", path="models/some.py", line=7, looked_for="is_neox_style")
+    read = rope(64, multimodal=multimodal, evidence=(line,))
+    found = [k for k in needed(model(group(gqa(rope=read)))).kernels if k.op_type == "rope"]
+    assert [k.evidence for k in found] == [(line,)] * (2 if multimodal else 1)
+    assert any("three components" in note for k in found for note in k.notes) == multimodal
 
 
 def test_sampling_by_the_vocabulary() -> None:

@@ -33,6 +33,14 @@ def test_blocks_of_another_size_are_said() -> None:
     assert "blocks of 64" in reasons(found)["MSA sparse attention"]
 
 
+def test_infllm_says_from_which_length_on_blocks_are_picked() -> None:
+    found = needed(model(group(gqa(infllm=INFLLM)))).kernels
+    notes = {k.spec: k.notes for k in found if k.op_type in ("infllm", "gqa_ragged")}
+    assert notes["infllmv2_sparse_attention"] == notes["infllmv2_topk_select"]
+    assert notes["infllmv2_topk_select"] == ("inputs longer than 8192 tokens",)
+    assert notes["gqa_ragged_prefill_causal"] == ("inputs of up to 8192 tokens",)
+
+
 def test_infllm_keeps_dense_attention_for_short_inputs() -> None:
     found = layer(gqa(32, 2, infllm=INFLLM), None, "infllm", "gqa_ragged", tp=2)
     assert found == {

@@ -61,6 +61,8 @@ _ACTIVE = "MUTANT_UNDER_TEST"
 _MEMORY = 3 * 1024**3
 _GRACE = 5.0
 """Seconds beside three times what the tests take without a change."""
+_LOADING = 600.0
+"""Seconds for tests with a change to what runs while modules are loaded; they take some ten."""
 
 
 def main() -> None:
@@ -297,8 +299,15 @@ def _try_from_the_start(name: str) -> str:
     del environment["MUTANTS_PLAN"]
     command = [sys.executable, "-m", "pytest", "-x", *QUICKLY]
     for tests in OF_LOADING:
-        run = subprocess.run([*command, *tests], env=environment, capture_output=True, check=False)
-        if run.returncode != 0:
+        try:
+            subprocess.run(
+                [*command, *tests],
+                env=environment,
+                capture_output=True,
+                check=True,
+                timeout=_LOADING,
+            )
+        except (subprocess.CalledProcessError, subprocess.TimeoutExpired):
             return "killed"
     return "survived"
 

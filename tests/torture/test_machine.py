@@ -20,8 +20,30 @@ from sources.git_repos import git
 MODEL = "demo-org/Demo-MoE-16B"
 
 
+READ_ONLY = """
+set -eu
+while [ "$1" != -- ]; do
+    mount --bind "$1" "$1"
+    mount -o remount,ro,bind "$1"
+    shift
+done
+shift
+exec "$@"
+"""
+"""Shows the folders before ``--`` as mounted read-only to the command behind it."""
+
+
+def _read_only(*folders: str) -> list[str]:
+    """What runs a command so; it needs a mount namespace, which not every system gives."""
+    return ["unshare", "--mount", "--map-root-user", "sh", "-c", READ_ONLY, "sh", *folders, "--"]
+
+
 def run(
-    folder: Path, *arguments: str, largest: int | None = None
+    folder: Path,
+    *arguments: str,
+    largest: int | None = None,
+    offline: bool = True,
+    read_only: tuple[str, ...] = (),
 ) -> subprocess.CompletedProcess[str]:
     """The program on the demonstration's workspace; no file may grow beyond `largest` bytes."""
 
@@ -30,7 +52,9 @@ def run(
             resource.setrlimit(resource.RLIMIT_FSIZE, (largest, largest))
 
     return subprocess.run(
-        [sys.executable, "-m", "discover_models", "--offline", "--workspace", "workspace",
+        [*(_read_only(*read_only) if read_only else ()),
+         sys.executable, "-m", "discover_models", *(["--offline"] if offline else ()),
+         "--workspace", "workspace",
          "--configs", str(demo.CONFIGS), "--hf-repo-id", MODEL, *arguments],
         cwd=folder,
         env={**os.environ, "XDG_CACHE_HOME": str(folder / "cache")},
@@ -137,6 +161,47 @@ def test_links_among_the_models_leave_verdicts_undecided(
     for name, verdicts in after.items():
         for old, new in zip(before.get(name, [None] * 4), verdicts, strict=True):
             assert new in (old, None), name
+
+
+@pytest.fixture
+def mounts(folder: Path) -> Path:
+    """The folder with all that a run writes to, where folders can be shown as read-only."""
+    for name in ("cache", "out"):
+        (folder / name).mkdir()
+    try:
+        able = subprocess.run([*_read_only("out"), "true"], cwd=folder, check=False).returncode == 0
+    except FileNotFoundError:
+        able = False
+    if not able:
+        pytest.skip("no mount namespaces on this system")
+    return folder
+
+
+@pytest.mark.parametrize("what", ["workspace", "cache"])
+def test_what_need_not_be_written_may_be_read_only(mounts: Path, what: str) -> None:
+    done = run(mounts, "--manifest-dir", "out", read_only=(what,))
+    assert done.returncode == 0, done.stderr
+    assert _verdicts(mounts / "out" / "demo-moe-16b.json")
+
+
+@pytest.mark.parametrize(
+    ("option", "named"), [("--manifest-dir", "out"), ("--output", "out/list.md")]
+)
+def test_a_read_only_place_for_the_result_is_one_sentence(
+    mounts: Path, option: str, named: str
+) -> None:
+    done = run(mounts, option, named, read_only=("workspace", "cache", "out"))
+    assert done.returncode == 1
+    assert "can't be written (Read-only file system)" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not list((mounts / "out").iterdir())
+
+
+def test_a_read_only_workspace_can_not_be_brought_up_to_date(mounts: Path) -> None:
+    done = run(mounts, "--manifest-dir", "out", offline=False, read_only=("workspace",))
+    assert done.returncode == 1
+    (said,) = done.stderr.strip().splitlines()
+    assert said == "discover-models: the workspace workspace can't be used: Read-only file system"
 
 
 def test_a_full_device_as_output_is_one_sentence(folder: Path) -> None:

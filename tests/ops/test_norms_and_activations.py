@@ -146,6 +146,7 @@ def test_norms_that_a_source_lists_are_those_and_no_others() -> None:
     listed = (
         Norm(name="input", kind="layernorm", size=size),
         Norm(name="middle", kind="rmsnorm", size=field("middle", 96), layers=(1,)),
+        Norm(name="other middle", kind="layernorm", size=field("middle", 96), layers=(0,)),
         Norm(name="of the mixer", kind="gated_rmsnorm", size=field("value", 64)),
     )
     one = LayerGroup(layers=(0, 1), mixer=gqa(), ffn=dense(), norms=listed)
@@ -153,6 +154,7 @@ def test_norms_that_a_source_lists_are_those_and_no_others() -> None:
     assert norms(one, final_norm=last) == {
         "layernorm_h2048": 2,
         "rmsnorm_h96": 1,
+        "layernorm_h96": 1,
         "layernorm_h512": None,
     }
 

@@ -56,6 +56,7 @@ FURTHER = (
     model(group(gqa(chunk=field("attention_chunk_size", 8192), output_gate=True, gate_apart=True))),
     model(group(gqa(shares_kv=True, k_is_v=True, rope_undecided=_UNKNOWN), dense(gated=None))),
     model(group(gqa(msa=msa(block=64)), dense(activation=""))),
+    model(group(gqa(msa=msa(), qk_norm="per_head"))),
     model(group(gqa(None, rope=rope(style=None)), dense(None, activation="unheard_of"))),
     model(group(mla(output_gate=True, q_lora_rank=None, rope_undecided=_UNKNOWN))),
     model(group(mla(fused_a_proj=False, rope=rope(style="gptj"), indexer=indexer(reused=True)))),

@@ -72,7 +72,10 @@ def test_open_and_unresolved_are_told_apart() -> None:
 
 
 def test_what_one_layer_says_wins_for_that_layer() -> None:
-    fields = Fields({"head_dim": 64, "per_layer_config": {"05": {"head_dim": 128}}})
+    layers = {"": {"head_dim": 1}, "9" * 5000: {"head_dim": 2}, "0": {"head_dim": 32}}
+    layers["05"] = {"head_dim": 128}
+    fields = Fields({"head_dim": 64, "per_layer_config": layers})
+    assert fields.at_layer(0).dim("head_dim").value == 32
     here = fields.at_layer(5).dim("head_dim")
     assert (here.value, here.origins[0].field) == (128, "per_layer_config.05.head_dim")
     assert fields.at_layer(4).dim("head_dim").value == 64

@@ -191,6 +191,17 @@ def test_sliding_layers_may_have_a_shape_of_their_own() -> None:
     assert (sliding.head_dim.value, sliding.v_head_dim.value) == (24, 12)
 
 
+@pytest.mark.parametrize("odd", [float("inf"), float("nan"), 1e308])
+def test_a_factor_that_gives_no_number_gives_no_width(odd: float) -> None:
+    (group,) = read(block_configs=[{"ffn": {"ffn_mult": odd}}] * 6).groups
+    assert isinstance(group.ffn, DenseMlp)
+    assert group.ffn.intermediate.value is None
+    (group,) = read(model_type="llama", partial_rotary_factor=odd).groups
+    assert isinstance(group.mixer, GqaAttention)
+    assert group.mixer.rope is not None
+    assert group.mixer.rope.rotary_dim.value is None
+
+
 def test_widths_and_groups_of_single_blocks() -> None:
     """2/3 · 2.625 · 64 = 112, rounded up to 256; 4 heads in groups of 4 are one KV head."""
     block = {"attention": {"n_heads_in_group": 4}, "ffn": {"ffn_mult": 2.625}}

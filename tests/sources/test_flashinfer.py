@@ -672,6 +672,7 @@ def test_a_checkout_without_tests_lists_none(build: Build) -> None:
     [
         ({}, None),
         ({"version.txt": "0.9.1\n"}, "0.9.1"),
+        ({"version.txt": "9" * 5000}, None),
         ({"flashinfer/_build_meta.py": '__version__ = "0.9.2.post1"\n'}, "0.9.2.post1"),
         ({"pyproject.toml": '[project]\nname = "f"\nversion = "0.9.3"\n'}, "0.9.3"),
         ({"pyproject.toml": '[project]\nname = "f"\ndynamic = ["version"]\n'}, None),

@@ -46,6 +46,12 @@ def test_what_the_oldest_release_has_already_may_be_older(tmp_path: Path) -> Non
     assert releases.since("flashinfer.norm") == ""
 
 
+def test_a_version_that_is_none_costs_nothing(tmp_path: Path) -> None:
+    releases = history(tmp_path, [*VERSIONS, ("9" * 5000, "rope")], tags=False)
+
+    assert releases.since("flashinfer.rope") == "0.7.0"
+
+
 def test_a_post_release_stands_for_its_version(tmp_path: Path) -> None:
     releases = history(tmp_path, VERSIONS, tags=False)
 

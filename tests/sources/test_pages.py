@@ -118,6 +118,7 @@ def test_pages_give_parallelism(tmp_path: Path) -> None:
         "export const config = { a: 1 + 2 };",
         "export const config = [1].map(x => x);",
         "export const config = { a: [",
+        "export const config = { a: " + "9" * 5000 + " };",
         "export const config = " + "[" * 5000,
     ],
 )

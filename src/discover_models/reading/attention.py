@@ -22,7 +22,7 @@ from discover_models.domain.architecture import (
     ShortConvMixer,
 )
 from discover_models.domain.dimension import Dim
-from discover_models.reading.fields import Fields
+from discover_models.reading.fields import Fields, whole_part
 from discover_models.reading.traits import QkNorm, Traits
 
 LAYERS = ("num_hidden_layers", "n_layer", "num_layers", "n_layers")
@@ -279,7 +279,7 @@ def _rotary_dim(fields: Fields, plan: MixerPlan, head_dim: Dim) -> Dim:
         factor = section.find("partial_rotary_factor")
     if factor is None or not isinstance(factor.value, int | float) or factor.value == 1:
         return head_dim
-    value = None if head_dim.value is None else int(head_dim.value * factor.value)
+    value = None if head_dim.value is None else whole_part(head_dim.value * factor.value)
     return head_dim.model_copy(
         update={"value": value, "expression": f"{head_dim.expression} · {factor.field}"}
     )

@@ -3,7 +3,7 @@
 from discover_models.domain.architecture import DenseMlp, Ffn, Moe, OtherFfn
 from discover_models.domain.dimension import Dim, Origin, unknown
 from discover_models.reading.attention import HIDDEN
-from discover_models.reading.fields import Fields
+from discover_models.reading.fields import Fields, whole_part
 from discover_models.reading.layers import EXPERTS
 from discover_models.reading.traits import Traits
 
@@ -70,10 +70,10 @@ def _block_mlp(section: Fields, fields: Fields, traits: Traits | None) -> Ffn:
     hidden = fields.dim(*HIDDEN)
     multiple = section.number("ffn_mult")
     if width is None and multiple is not None and hidden.value is not None:
-        rounded = -(-int(2 * multiple * hidden.value / 3) // 256) * 256
+        whole = whole_part(2 * multiple * hidden.value / 3)
         origin = Origin(field=f"{section.path}ffn_mult", value=multiple, source=section.file)
         width = Dim(
-            value=rounded,
+            value=None if whole is None else -(-whole // 256) * 256,
             expression=f"2/3 · ffn_mult · {hidden.expression}, as a multiple of 256",
             origins=(*hidden.origins, origin),
         )

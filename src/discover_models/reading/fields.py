@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, cast
@@ -57,6 +58,11 @@ _NESTED = ("attn_config", "ffn_config")
 
 def _nothing() -> Mapping[str, object]:
     return {}
+
+
+def whole_part(number: float) -> int | None:
+    """None of infinity and NaN, which files may hold."""
+    return int(number) if math.isfinite(number) else None
 
 
 _SIZES_BY_LAYER = (
@@ -132,7 +138,8 @@ class Fields:
         if not isinstance(per_layer, dict):
             return self
         for key, values in cast("dict[str, object]", per_layer).items():
-            if key.isdecimal() and int(key) == layer and isinstance(values, dict):
+            here = key.isdecimal() and key.lstrip("0") == str(layer or "")
+            if here and isinstance(values, dict):
                 path = f"per_layer_config.{key}."
                 overrides = cast("dict[str, object]", values)
                 return replace(self, overrides=overrides, overrides_path=path)

@@ -58,7 +58,7 @@ _BLOCKS = ("mlp", "block_sparse_moe", "feed_forward", "mixer", "moe", "ffn")
 _NAME_PARTS = {"model", "language_model", "backbone", "layers", *_BLOCKS, "experts", "up_proj"}
 """All that the names of routed experts are made of, but for numbers."""
 _WILD = re.compile(r"[*?]")
-_EXPERTS = re.compile(r"(?:^|\.)layers\.(\d+)\..*(?<!shared_)experts\b")
+_EXPERTS = re.compile(r"(?:^|\.)layers\.(\d{1,6})\..*(?<!shared_)experts\b")
 
 
 @lru_cache(maxsize=256)

@@ -134,7 +134,8 @@ class ClassDefaults:
             return None
         model_type: str = spec["model_type"]
         if published is not None and "class" not in spec:
-            model_type = published.get("model_type") or model_type
+            said = published.get("model_type")
+            model_type = said if isinstance(said, str) and said else model_type
         found = self.library.for_class(spec.get("class", ""))
         found = found or self.library.for_model_type(model_type)
         given: Mapping[str, Json] = spec.get("given", _NOTHING)

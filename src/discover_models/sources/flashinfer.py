@@ -55,6 +55,8 @@ _MARKED = re.compile(
 """A function or method with that decorator, whatever other decorators stand between."""
 _REQUIREMENT = "backend_requirement"
 _CAPABILITY = "supported_compute_capability"
+_LONGEST_VERSION = 100
+"""Characters; one with a commit and a date has some forty."""
 _RUN_METHODS = ("run", "forward", "__call__")
 """What is called on a class, in this order; `plan` is not the kernel."""
 
@@ -94,12 +96,13 @@ class FlashInferIndex:
     @cached_property
     def _version(self) -> str | None:
         meta = (self._api.root / "_build_meta.py").relative_to(self._checkout).as_posix()
-        return (
+        stated = (
             (self._text("version.txt") or "").strip().partition("\n")[0]
             or _stated(self._text(meta) or "", r'^__version__ = "([^"]+)"')
             or _project_version(self._text("pyproject.toml") or "")
             or _project_version(self._text("python/pyproject.toml") or "")
         )
+        return stated if stated and len(stated) <= _LONGEST_VERSION else None
 
     def find(self, api: str, *, template_hint: str | None = None) -> ApiLookup:
         """Whether the package has `api`, for example ``flashinfer.norm.rmsnorm``.

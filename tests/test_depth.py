@@ -223,15 +223,17 @@ def test_ways_are_named_from_the_most_certain_on_and_at_most_three() -> None:
         way("--a by_default", how="default"),
         way("--a chosen", how="some_models"),
         way("--a chosen", how="some_models"),
+        way("--a chosen_there", how="some_models", gpus=("SM100",)),
         way("--a conditional", how="condition"),
         way(how="direct"),
     )
     assert notes(reach=ways, **SHOWN) == (
-        "SGLang: --a chosen (chosen for this model); --a by_default (default);"
-        " --a of_some_gpus (default on SM90, SM100)",
+        "SGLang: --a chosen (chosen for this model);"
+        " --a chosen_there (chosen for this model on SM100); --a by_default (default)",
     )
+    assert notes(reach=ways[1:2], **SHOWN) == ("SGLang: --a of_some_gpus (default on SM90, SM100)",)
     assert notes(reach=ways[:1], **SHOWN) == ("SGLang: --a flagged",)
-    assert notes(reach=ways[5:], **SHOWN) == ()
+    assert notes(reach=ways[6:], **SHOWN) == ()
 
 
 def test_an_option_whose_use_by_the_model_was_not_seen() -> None:
@@ -254,6 +256,17 @@ def test_what_else_serves_it() -> None:
     assert notes(served_by=served) == (
         "otherwise served by decode_kernel, FlashMLA on SM90, SM100, sgl_kernel",
     )
+
+
+def test_what_serves_it_everywhere_is_named_once() -> None:
+    served = (
+        Provider(name="triton", gpus=("SM100",)),
+        Provider(name="fa3", gpus=("SM90",)),
+        Provider(name="triton"),
+        Provider(name="triton", flag="--other-backend triton"),
+        Provider(name="slow"),
+    )
+    assert notes(served_by=served) == ("otherwise served by triton, fa3 on SM90, slow",)
 
 
 def test_vetoes_and_the_release_that_lacks_it() -> None:

@@ -192,13 +192,14 @@ def _how(reach: Sequence[Reach]) -> str:
     for how in ("some_models", "default", "some_gpus", "flag"):
         for way in reach:
             if way.how == how and way.flag:
-                named.setdefault(f"{way.flag}{_WORDS[how].format(gpus=', '.join(way.gpus))}", "")
+                words = _WORDS[how] if way.gpus else _WORDS[how].replace(" on {gpus}", "")
+                named.setdefault(f"{way.flag}{words.format(gpus=', '.join(way.gpus))}", "")
     ways = list(named)[:_BACKENDS]
     return f"SGLang: {'; '.join(ways)}" if ways else ""
 
 
 _WORDS = {
-    "some_models": " (chosen for this model)",
+    "some_models": " (chosen for this model on {gpus})",
     "default": " (default)",
     "some_gpus": " (default on {gpus})",
     "flag": "",
@@ -213,11 +214,13 @@ def _shown(depth: Depth) -> str:
 
 
 def _served(depth: Depth) -> str:
-    names = [
-        (p.function or p.name) + (f" on {', '.join(p.gpus)}" if p.gpus else "")
-        for p in depth.served_by[:_BACKENDS]
-    ]
-    return f"otherwise served by {', '.join(names)}" if names else ""
+    everywhere = {p.function or p.name for p in depth.served_by if not p.gpus}
+    names = dict.fromkeys(
+        (p.function or p.name)
+        + ("" if (p.function or p.name) in everywhere else f" on {', '.join(p.gpus)}")
+        for p in depth.served_by
+    )
+    return f"otherwise served by {', '.join(list(names)[:_BACKENDS])}" if names else ""
 
 
 def _pinned(release: Release | None) -> str:

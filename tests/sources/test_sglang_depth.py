@@ -45,6 +45,11 @@ class ServerArgs:
                 return "fast"
             return "slow"
         return "fast"
+
+    wide: bool = False
+    device: str | None = None
+    state_dtype: str | None = None
+    moe_runner_backend: str = "auto"
 """
 OVERRIDE = """\
 @register_for("SampleForCausalLM")
@@ -131,7 +136,152 @@ def test_what_is_set_for_the_model_on_some_gpus_leaves_the_others_alone(ask: Ask
 
     assert [(w.how, w.gpus) for w in found.reach] == [("flag", ())]
     served = {(p.name, p.gpus) for p in found.served_by}
-    assert served == {("slow", ("SM100",)), ("narrow", ("SM100",)), ("other", ("SM90",))}
+    assert served == {("slow", ("SM100",)), ("other", ("SM90",))}
+
+
+def test_what_is_set_under_a_condition_on_the_configuration_is_not_chosen(ask: Ask) -> None:
+    """Neither branch of a question that only the model's configuration answers."""
+    text = """\
+@register_for("SampleForCausalLM")
+def _sample(server_args, hf_config):
+    overrides = {}
+    if is_sparse(hf_config):
+        if server_args.attention_backend is None:
+            overrides["attention_backend"] = "fast"
+    else:
+        overrides["attention_backend"] = "slow"
+    return overrides
+"""
+    files = {**FILES, f"{SRT}/arg_groups/model_overrides/sample.py": text}
+    found = ask(replace(ASKED, model="SampleForCausalLM"), files)
+    assert [(w.how, w.gpus) for w in found.reach] == [("flag", ())]
+    assert found.served_by == ()
+
+
+def test_what_a_question_about_the_class_answers_is_chosen(ask: Ask) -> None:
+    """`is_sparse` is one expression that asks for the class first."""
+    text = """\
+def is_sparse(config):
+    return class_of(config) in ("OtherForCausalLM",) and config.top_k is not None
+
+def class_of(config):
+    archs = getattr(config, "architectures", None)
+    return archs[0]
+
+@register_for("SampleForCausalLM", "OtherForCausalLM")
+def _sample(server_args, hf_config):
+    if is_sparse(hf_config):
+        return {"attention_backend": "slow"}
+    return {"attention_backend": "fast"}
+"""
+    files = {**FILES, f"{SRT}/arg_groups/model_overrides/sample.py": text}
+    mine = ask(replace(ASKED, model="SampleForCausalLM"), files)
+    assert [(w.how, w.gpus) for w in mine.reach] == [("some_models", ())]
+    other = ask(replace(ASKED, model="OtherForCausalLM"), files)
+    assert [w.how for w in other.reach] == ["flag"]
+
+
+@pytest.mark.parametrize(
+    ("condition", "how"),
+    [
+        ("quantization in ('modelopt_fp4', None)", "flag"),
+        ("server_args.quantization is None", "flag"),
+        ("server_args.state_dtype == 'bfloat16'", "some_gpus"),
+        ("server_args.wide", "some_gpus"),
+        ("envs.FAST.get()", "some_gpus"),
+        ("not server_args.wide", "some_models"),
+        ("server_args.device == 'cuda' and server_args.state_dtype is None", "some_models"),
+        ("not envs.FAST.get() and not is_hip()", "some_models"),
+        ("is_sm100_supported() and server_args.moe_runner_backend == 'auto'", "some_models"),
+        ("is_sm100_supported() or quantization == 'fp8'", "some_models"),
+        ("is_unset(server_args)", "some_models"),
+    ],
+)
+def test_only_what_a_launch_without_options_comes_to_is_chosen(
+    ask: Ask, condition: str, how: str
+) -> None:
+    text = f"""\
+def is_unset(cfg):
+    \"\"\"Whether nobody asked.\"\"\"
+    return cfg.attention_backend is None
+
+@register_for("SampleForCausalLM")
+def _sample(server_args, hf_config):
+    quantization = hf_config.quantization_config.get("quant_method")
+    if {condition}:
+        return {{"attention_backend": "fast"}}
+"""
+    files = {
+        **FILES,
+        f"{SRT}/arg_groups/model_overrides/sample.py": text,
+        f"{SRT}/environ.py": "class Envs:\n    FAST = EnvBool(False)\n",
+    }
+    found = ask(replace(ASKED, model="SampleForCausalLM"), files)
+    assert [w.how for w in found.reach] == [how]
+
+
+def test_a_way_out_further_in_is_a_condition_of_what_follows(ask: Ask) -> None:
+    text = """\
+@register_for("SampleForCausalLM")
+def _sample(server_args, hf_config):
+    if hf_config.quantization is not None:
+        if not is_packed(hf_config):
+            return {}
+    return {"attention_backend": "fast"}
+"""
+    files = {**FILES, f"{SRT}/arg_groups/model_overrides/sample.py": text}
+    assert [w.how for w in ask(replace(ASKED, model="SampleForCausalLM"), files).reach] == ["flag"]
+
+
+GENERAL = """\
+def later(server_args, config):
+    if {condition}:
+        if server_args.state_backend is None:
+            declare(state_backend="fast")
+"""
+
+
+@pytest.mark.parametrize(
+    ("condition", "how"),
+    [
+        ("server_args.deterministic", "flag"),
+        ("getattr(config.hf_config, 'chunks', None) is not None", "flag"),
+        ("not server_args.deterministic", "default"),
+    ],
+)
+def test_what_another_option_or_a_field_asks_for_is_no_default(
+    ask: Ask, condition: str, how: str
+) -> None:
+    options = "class ServerArgs:\n    state_backend: str | None = None\n"
+    files = {
+        f"{SRT}/server_args.py": f"{options}    deterministic: bool = False\n",
+        f"{SRT}/arg_groups/later.py": GENERAL.format(condition=condition),
+        f"{SRT}/layers/table.py": TABLE,
+    }
+    assert [w.how for w in ask(Question(apis=ASKED.apis), files).reach] == [how]
+
+
+def test_what_only_other_classes_are_led_to_is_not_for_this_one(ask: Ask) -> None:
+    hook = """\
+def adjust(server_args, model_arch):
+    if model_arch in ("OtherForCausalLM",):
+        apply_other(server_args)
+"""
+    other = """\
+def apply_other(server_args):
+    if server_args.state_backend is None:
+        declare(state_backend="fast")
+"""
+    files = {
+        f"{SRT}/server_args.py": "class ServerArgs:\n    state_backend: str | None = None\n",
+        f"{SRT}/arg_groups/hook.py": hook,
+        f"{SRT}/arg_groups/other_hook.py": other,
+        f"{SRT}/layers/table.py": TABLE,
+    }
+    asked = Question(apis=ASKED.apis, model="SampleForCausalLM")
+    assert [w.how for w in ask(asked, files).reach] == ["flag"]
+    asked = Question(apis=ASKED.apis, model="OtherForCausalLM")
+    assert [w.how for w in ask(asked, files).reach] == ["some_models"]
 
 
 def test_a_test_of_the_class_narrows_what_a_function_is_registered_for(ask: Ask) -> None:

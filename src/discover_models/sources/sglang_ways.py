@@ -19,9 +19,11 @@ from typing import TypeGuard
 
 from discover_models.sources.files import read_or_nothing
 from discover_models.sources.sglang_files import PACKAGE, python_files
+from discover_models.sources.sglang_launch import Holds, Launch, assigned_once, expanded
 
 _REGISTRY = f"{PACKAGE}/srt/layers/attention/attention_registry.py"
 _OPTIONS = ("srt/server_args.py", "srt/arg_groups/**/*.py")
+_ENVIRONMENT = f"{PACKAGE}/srt/environ.py"
 _ATTENTION = "attention_backend"
 _HOPS = 3
 _IMPORTERS = 8
@@ -85,6 +87,10 @@ class Setting:
     general: bool
     """Whether it is what a model gets that nothing else was said of."""
     place: Place
+    whatever: bool = False
+    """Whether it belongs to the rule for all models, which decides in every case."""
+    decided_by: tuple[str, ...] = ()
+    """The conditions with what their variables stand for, and what must not come later."""
 
     @property
     def gpus(self) -> tuple[str, ...]:
@@ -166,6 +172,9 @@ def _asked_for(node: ast.expr, *, wanted: bool) -> Iterator[str]:
 def latent_only(conditions: Iterable[str]) -> bool | None:
     """What conditions say of multi-head latent attention."""
     for condition in conditions:
+        # That not both hold says nothing of either.
+        if condition.startswith("not (") and " and " in condition:
+            continue
         if re.search(r"use_mla_backend", condition):
             return len(re.findall(r"\bnot\b", condition)) % 2 == 0
     return None
@@ -212,6 +221,8 @@ class Ways:
                 continue
             models = tuple(t for d in function.decorator_list for t in _texts(d))
             held = _held(function) if models else dict[str, list[tuple[str, tuple[str, ...]]]]()
+            known = {**self._constants(path), **assigned_once(function)}
+            classes = self._classes_asked(function.name)
             chooses = re.search(r"default_attn_backend", function.name) is not None
             for statement, conditions in statements(function.body):
                 for option, value, extra, line in _writes(statement, held, chooses=chooses):
@@ -221,9 +232,99 @@ class Ways:
                         asked = [part for c in said for part in asked_for(c)]
                         # A test of the class narrows what the function is registered for.
                         narrowed = tuple(m for c in asked for m in _MODEL.findall(c))
-                        named = narrowed or models
+                        named = narrowed or models or classes
                         general = chooses or any(f"{option} is None" in c for c in asked)
-                        yield Setting(option, value, said, named, general, place)
+                        decided = tuple(expanded(c, known) for c in said)
+                        yield Setting(option, value, said, named, general, place, chooses, decided)
+
+    def _classes_asked(self, function: str) -> tuple[str, ...]:
+        """The classes without which nothing calls a function; empty where that is open."""
+        places = self._calls_by_name.get(function, ())
+        asked = [
+            [m for c in place for p in asked_for(c) for m in _MODEL.findall(p)] for place in places
+        ]
+        return tuple(dict.fromkeys(m for found in asked for m in found)) if all(asked) else ()
+
+    @cached_property
+    def _calls_by_name(self) -> dict[str, list[tuple[str, ...]]]:
+        """Functions that only a statement of their own calls, and the conditions around each."""
+        found: dict[str, list[tuple[str, ...]]] = {}
+        for path in self._option_files:
+            for statement, _, conditions in self._file(path).statements:
+                match statement:
+                    case ast.Expr(
+                        value=ast.Call(func=ast.Name(id=name) | ast.Attribute(attr=name))
+                    ):
+                        found.setdefault(name, []).append(conditions)
+                    case _:
+                        pass
+        return found
+
+    def _constants(self, path: str) -> dict[str, ast.expr]:
+        """The literals that a module gives a name once."""
+        literal = ast.Tuple | ast.List | ast.Set
+        names = assigned_once(
+            ast.Module([s for s in self._tree(path).body if isinstance(s, ast.Assign)], [])
+        )
+        return {name: value for name, value in names.items() if isinstance(value, literal)}
+
+    def holds(self, setting: Setting, model: str) -> Holds:
+        """Whether it is in force for a class of models when no option is given."""
+        found = self._launch.holds(setting.decided_by, model)
+        return "free" if setting.whatever and found == "open" else found
+
+    @cached_property
+    def _launch(self) -> Launch:
+        return Launch(self._defaults, self._environment, self._expression, for_other_hardware)
+
+    @cached_property
+    def _defaults(self) -> dict[str, object]:
+        """The options whose default is a constant."""
+        found: dict[str, object] = {}
+        for path in self._option_files:
+            for node in ast.walk(self._tree(path)):
+                match node:
+                    case ast.AnnAssign(target=ast.Name(id=name), value=ast.Constant(value=value)):
+                        found.setdefault(name, value)
+                    case _:
+                        pass
+        return found
+
+    @cached_property
+    def _environment(self) -> dict[str, object]:
+        found: dict[str, object] = {}
+        for node in ast.walk(self._tree(_ENVIRONMENT)):
+            match node:
+                case ast.Assign(
+                    targets=[ast.Name(id=name)],
+                    value=ast.Call(func=ast.Name(), args=[ast.Constant(value=value), *_]),
+                ):
+                    found[name] = value
+                case _:
+                    pass
+        return found
+
+    def _expression(self, name: str) -> ast.expr | None:
+        """What a function returns that only one module defines, if that is one expression."""
+        functions = self._option_functions.get(name, ())
+        if not functions:
+            paths = dict.fromkeys(path for path, _ in self._definitions.get(name, ()))
+            functions = [
+                f
+                for path in paths
+                for f in self._tree(path).body
+                if isinstance(f, ast.FunctionDef) and f.name == name
+            ]
+        return _returned(functions[0]) if len(functions) == 1 else None
+
+    @cached_property
+    def _option_functions(self) -> dict[str, list[ast.FunctionDef]]:
+        found: dict[str, list[ast.FunctionDef]] = {}
+        for path in self._option_files:
+            for node in ast.walk(self._tree(path)):
+                if isinstance(node, ast.FunctionDef):
+                    found.setdefault(node.name, []).append(node)
+        return found
 
     # Ways --------------------------------------------------------------------------------------
 
@@ -568,13 +669,27 @@ def statements(
             test = ast.unparse(statement.test)
             yield from statements(statement.body, (*conditions, test))
             yield from statements(statement.orelse, (*conditions, f"not ({test})"))
-            if statement.body and isinstance(statement.body[-1], ast.Return | ast.Raise):
+            if _leaves(statement.body):
                 conditions = (*conditions, f"not ({test})")
+            else:
+                conditions = (*conditions, *_left_within(statement))
             continue
         for name in ("body", "orelse", "finalbody"):
             yield from statements(getattr(statement, name, ()), conditions)
         for handler in getattr(statement, "handlers", ()):
             yield from statements(handler.body, conditions)
+
+
+def _leaves(body: Sequence[ast.stmt]) -> bool:
+    return bool(body) and isinstance(body[-1], ast.Return | ast.Raise)
+
+
+def _left_within(statement: ast.If) -> Iterator[str]:
+    """What does not hold after an `if` with ways out further in."""
+    test = ast.unparse(statement.test)
+    for inner in statement.body:
+        if isinstance(inner, ast.If) and _leaves(inner.body):
+            yield f"not (({test}) and ({ast.unparse(inner.test)}))"
 
 
 _Held = Mapping[str, Sequence[tuple[str, tuple[str, ...]]]]
@@ -586,10 +701,18 @@ def _held(function: ast.FunctionDef) -> _Held:
     for statement, conditions in statements(function.body):
         match statement:
             case ast.Assign(targets=[ast.Name(id=name)], value=ast.Constant(value=str(text))):
-                found.setdefault(name, []).append((text, conditions))
+                earlier = found.setdefault(name, [])
+                # What is given later, on further conditions, takes the place of it.
+                earlier[:] = [(t, (*c, _unless(conditions, c))) for t, c in earlier]
+                earlier.append((text, conditions))
             case _:
                 pass
     return found
+
+
+def _unless(later: tuple[str, ...], earlier: tuple[str, ...]) -> str:
+    further = [f"({c})" for c in later if c not in earlier]
+    return f"not ({' and '.join(further) or True})"
 
 
 def _writes(
@@ -619,6 +742,19 @@ def _writes(
     for name, value in pairs:
         for text, extra in _choices(value, held):
             yield name, text, extra, value.lineno
+
+
+def _returned(function: ast.FunctionDef) -> ast.expr | None:
+    """What a function of plain assignments returns, in terms of what it is given."""
+    *before, last = function.body
+    plain = (ast.Assign, ast.ImportFrom)
+    documented = before[1:] if before and isinstance(before[0], ast.Expr) else before
+    if not isinstance(last, ast.Return) or last.value is None:
+        return None
+    if not all(isinstance(statement, plain) for statement in documented):
+        return None
+    text = expanded(ast.unparse(last.value), assigned_once(function))
+    return ast.parse(text, mode="eval").body
 
 
 def _choices(value: ast.expr, held: _Held) -> Iterator[tuple[str, tuple[str, ...]]]:

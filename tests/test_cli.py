@@ -273,6 +273,9 @@ def test_refused_sizes_leave_what_no_size_changes(run: Run) -> None:
     assert "refused by SGLang: tp 7 (--tp/--ep): 30 query heads can't be split over 7" in out
     assert "fused_add_rmsnorm_h3840 " in out
     assert "gqa_ragged" not in out
+    assert "Served as" not in out
+    both = run("--hf-repo-id", MODEL, "--tp", "7", "--tp", "2").out
+    assert "Served as: tp=2/ep=1\n" in both
 
 
 # Configurations ------------------------------------------------------------------------------

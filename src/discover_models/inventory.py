@@ -15,7 +15,7 @@ from discover_models.domain.evidence import Evidence
 from discover_models.domain.kernel import ClassifiedKernel, Inventory, Parallelism
 from discover_models.domain.model_name import plain_slugs
 from discover_models.errors import SourceError
-from discover_models.requirements import requirements
+from discover_models.requirements import refusal, requirements
 from discover_models.slugs import slug_of
 from discover_models.sources.dataset import DatasetIndex
 
@@ -68,7 +68,7 @@ def build_inventory(
         summary=summary(architecture),
         repo_shas=dict(repo_shas),
         kernels=(*kernels, *tagged),
-        parallelism=parallelism,
+        parallelism=tuple(sizes for sizes in parallelism if not refusal(architecture, sizes)),
         unmapped=needed.unmapped,
         notes=(
             *notes,

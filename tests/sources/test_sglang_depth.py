@@ -318,6 +318,45 @@ def test_the_call_site_is_in_the_models_own_file(ask: Ask) -> None:
     assert ask(other, FILES).call_site == ()
 
 
+def test_the_call_site_is_of_the_class_and_not_of_its_neighbours(ask: Ask) -> None:
+    """One that rests on another file's class makes none of the layers of its own file."""
+    text = (
+        "from sglang.srt.models.sample import SampleForCausalLM\n\n"
+        "class OldForCausalLM:\n    def __init__(self):\n        self.attn = RadixAttention()\n\n"
+        "class NewForCausalLM(SampleForCausalLM):\n    pass\n"
+    )
+    files = {**FILES, f"{SRT}/models/old.py": text}
+    (site,) = ask(replace(ASKED, model="NewForCausalLM"), files).call_site
+    assert (site.path, site.line) == (f"{SRT}/models/sample.py", 3)
+    (site,) = ask(replace(ASKED, model="OldForCausalLM"), files).call_site
+    assert (site.path, site.line) == (f"{SRT}/models/old.py", 5)
+
+
+def test_a_layer_of_the_decoder_comes_before_one_beside_it(ask: Ask) -> None:
+    beside = (
+        "from sglang.srt.models.sample import SampleForCausalLM\n\n"
+        "class Projector:\n    def __init__(self):\n        self.norm = RMSNorm(8)\n\n"
+        "class SeeingForCausalLM:\n    def __init__(self):\n"
+        "        self.projector = Projector()\n        self.model = SampleForCausalLM()\n"
+    )
+    files = {
+        **FILES,
+        f"{SRT}/models/seeing.py": beside,
+        f"{SRT}/models/sample.py": MODEL + "        self.norm = RMSNorm(8)\n",
+    }
+    asked = replace(ASKED, model="SeeingForCausalLM", layers=("RMSNorm",))
+    (site,) = ask(asked, files).call_site
+    assert (site.path, site.line) == (f"{SRT}/models/sample.py", 4)
+    files[f"{SRT}/models/sample.py"] = MODEL
+    (site,) = ask(asked, files).call_site
+    assert (site.path, site.line) == (f"{SRT}/models/seeing.py", 5)
+
+
+def test_a_file_that_can_not_be_parsed_says_nothing(ask: Ask) -> None:
+    files = {**FILES, f"{SRT}/models/sample.py": MODEL + "x = " + "(" * 300 + "\n"}
+    assert ask(replace(ASKED, model="SampleForCausalLM"), files).call_site == ()
+
+
 AFTER = """\
 def start(fast_experts):
     if fast_experts and get_state_backend().is_slow():

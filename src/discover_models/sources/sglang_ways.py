@@ -10,14 +10,15 @@ from __future__ import annotations
 import ast
 import os
 import re
-import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TypeGuard
 
+from discover_models.errors import SourceError
 from discover_models.sources.files import read_or_nothing
+from discover_models.sources.python_source import parse_python
 from discover_models.sources.sglang_files import PACKAGE, python_files
 from discover_models.sources.sglang_launch import Holds, Launch, assigned_once, expanded
 
@@ -25,9 +26,12 @@ _REGISTRY = f"{PACKAGE}/srt/layers/attention/attention_registry.py"
 _OPTIONS = ("srt/server_args.py", "srt/arg_groups/**/*.py")
 _ENVIRONMENT = f"{PACKAGE}/srt/environ.py"
 _ATTENTION = "attention_backend"
+_ATTENTION_LAYER = "RadixAttention"
 _HOPS = 3
 _IMPORTERS = 8
 """A file that more files import says nothing of how it is come to."""
+_CLASSES = 200
+"""Functions and classes that a model is followed through; the largest rests on some fifty."""
 _ELSEWHERE = re.compile(r"hip|npu|xpu|cpu\b|mps|amx|musa|hpu|mlx|out_of_tree|is_mi\d", re.I)
 """Conditions of hardware that FlashInfer is not for."""
 _OTHER_VALUES = ("aiter", "wave", "ascend", "torch_native", "flex_attention")
@@ -472,21 +476,46 @@ class Ways:
     # The model's own file ----------------------------------------------------------------------
 
     def layer_lines(self, model: str, layers: Iterable[str]) -> tuple[Place, ...]:
-        """Where a model's class, or a file of models that it imports, makes one of the layers."""
-        wanted = frozenset(layers)
+        """Where a model's class, or one that it rests on or makes, makes one of the layers.
+
+        A file with attention comes first: others hold what is beside the decoder, such as the
+        projector of a vision model.
+        """
+        found = list(self._made(model, frozenset(layers)))
+        decoders = (lines for path, lines in found if self._has_attention(path))
+        lines = next(decoders, found[0][1] if found else ())
+        return tuple(lines[:3])
+
+    def _has_attention(self, path: str) -> bool:
+        calls = self._file(path).calls.values()
+        return any(name == _ATTENTION_LAYER for made in calls for name, _ in made)
+
+    def _made(self, model: str, wanted: frozenset[str]) -> Iterator[tuple[str, tuple[Place, ...]]]:
+        """Each file and its lines of one function or class, the nearest to the model's first."""
         start = self._models.get(model)
-        queue = [start] if start else []
-        seen: set[str] = set()
-        while queue:
-            path = queue.pop(0)
-            if path in seen or len(seen) > _IMPORTERS:
+        queue = [(start, model)] if start else []
+        seen: set[tuple[str, str]] = set()
+        while queue and len(seen) < _CLASSES:
+            path, top = queue.pop(0)
+            if (path, top) in seen:
                 continue
-            seen.add(path)
-            lines = [line for name, line in self._file(path).calls if name in wanted]
+            seen.add((path, top))
+            lines = {line for name, line in self._file(path).calls.get(top, ()) if name in wanted}
             if lines:
-                return tuple(self._place(path, line) for line in sorted(lines)[:3])
-            queue += self._model_imports(path)
-        return ()
+                yield path, tuple(self._place(path, line) for line in sorted(lines))
+            queue += self._used_by(path, top)
+
+    def _used_by(self, path: str, top: str) -> Iterator[tuple[str, str]]:
+        """The functions and classes that one of a file of models uses, of that file first."""
+        file = self._file(path)
+        names = next((used for name, used in file.bound if name == top), frozenset[str]())
+        yield from ((path, name) for name, _ in file.bound if name in names and name != top)
+        for node in file.imports:
+            other = f"python/{(node.module or '').replace('.', '/')}.py"
+            if (node.module or "").startswith("sglang.srt.models."):
+                for alias in node.names:
+                    if (alias.asname or alias.name) in names:
+                        yield other, alias.name
 
     def for_another(self, path: str, model: str) -> bool:
         """Whether a file is of other models only: their own, or in a folder of their layers."""
@@ -599,10 +628,8 @@ class _File:
     def tree(self) -> ast.Module:
         """The syntax; empty for what can't be parsed."""
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                return ast.parse(self._content)
-        except (SyntaxError, ValueError, RecursionError):
+            return parse_python(self._content, "")
+        except SourceError:
             return ast.Module([], [])
 
     @cached_property
@@ -611,7 +638,7 @@ class _File:
 
     @cached_property
     def _nodes(self) -> tuple[ast.AST, ...]:
-        kinds = ast.ImportFrom | ast.Call | ast.Dict
+        kinds = ast.ImportFrom | ast.Dict
         return tuple(node for node in ast.walk(self.tree) if isinstance(node, kinds))
 
     @cached_property
@@ -619,10 +646,16 @@ class _File:
         return tuple(node for node in self._nodes if isinstance(node, ast.ImportFrom))
 
     @cached_property
-    def calls(self) -> tuple[tuple[str, int], ...]:
-        """The last name of what is called, and the line."""
-        calls = (node for node in self._nodes if isinstance(node, ast.Call))
-        return tuple((_last(node.func), node.lineno) for node in calls)
+    def calls(self) -> dict[str, tuple[tuple[str, int], ...]]:
+        """By outermost function or class: the last name of what is called, and the line."""
+        return {
+            getattr(top, "name", ""): tuple(
+                (_last(node.func), node.lineno)
+                for node in ast.walk(top)
+                if isinstance(node, ast.Call)
+            )
+            for top in self.tree.body
+        }
 
     @cached_property
     def tables(self) -> tuple[tuple[str, str, int], ...]:

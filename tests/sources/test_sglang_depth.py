@@ -394,6 +394,63 @@ def _inner(x):
 def outer(x):
     return _inner(x)
 """
+ROUTED = """\
+from flashinfer import Wrapper, routed
+
+def _inner(x, given=False):
+    given |= is_made(x)
+    if given:
+        return routed(x)
+    else:
+        return Wrapper(x)
+
+def _between(x, y, given):
+    return _inner(x, given=given)
+
+@register_fused_func("none", "plain")
+def plain(x):
+    return _inner(x)
+
+@register_fused_func("none", "given")
+def outer(x):
+    return _between(x, 1, True)
+"""
+
+
+@pytest.mark.parametrize(
+    ("api", "changed", "runners"),
+    [
+        ("Wrapper", "", ["plain"]),
+        ("routed", "", ["plain", "given"]),
+        ("Wrapper", "given = is_made(x)", ["plain", "given"]),
+        ("Wrapper", "given &= is_made(x)", ["plain", "given"]),
+        ("Wrapper", "given = True", ["plain"]),
+        ("Wrapper", "given = False", ["plain", "given"]),
+    ],
+)
+def test_a_runner_that_passes_what_rules_a_branch_out_does_not_lead_there(
+    ask: Ask, api: str, changed: str, runners: list[str]
+) -> None:
+    options = "class ServerArgs:\n    moe_runner_backend: str = 'auto'\n"
+    text = ROUTED.replace("given |= is_made(x)", changed) if changed else ROUTED
+    files = {f"{SRT}/server_args.py": options, f"{SRT}/layers/runner.py": text}
+    found = ask(Question(apis=((f"flashinfer.{api}",),)), files)
+    assert [w.flag for w in found.reach] == [f"--moe-runner-backend {name}" for name in runners]
+
+
+def test_a_wrapper_in_another_file_is_come_to_likewise(ask: Ask) -> None:
+    wrapper = "from flashinfer import Wrapper\n\ndef wrap(x):\n    return Wrapper(x)\n"
+    text = ROUTED.replace("import Wrapper, routed", "import routed")
+    text = f"from sglang.srt.layers.wraps import wrap\n{text}".replace("Wrapper(x)", "wrap(x)")
+    files = {
+        f"{SRT}/server_args.py": "class ServerArgs:\n    moe_runner_backend: str = 'auto'\n",
+        f"{SRT}/layers/runner.py": text,
+        f"{SRT}/layers/wraps.py": wrapper,
+    }
+    found = ask(Question(apis=ASKED.apis), files)
+    assert [w.flag for w in found.reach] == ["--moe-runner-backend plain"]
+
+
 CONDITION = """\
 def start(backend):
     if get_state_backend().is_fast():

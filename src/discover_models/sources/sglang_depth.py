@@ -71,7 +71,7 @@ class Depths:
     # Reach -------------------------------------------------------------------------------------
 
     def _reaches(self, question: Question, use: Used) -> Iterator[Reach]:
-        ways = self._ways.to(use.path, use.owner, use.condition)
+        ways = self._ways.to(use.path, use.owner, use.condition, use.api.rpartition(".")[2])
         for way in ways:
             if _fits(way, question):
                 yield from self._by_option(question, use, way)

@@ -19,6 +19,7 @@ from typing import TypeGuard
 from discover_models.errors import SourceError
 from discover_models.sources.files import read_or_nothing
 from discover_models.sources.python_source import parse_python
+from discover_models.sources.sglang_calls import reached
 from discover_models.sources.sglang_files import PACKAGE, python_files
 from discover_models.sources.sglang_launch import Holds, Launch, assigned_once, expanded
 
@@ -50,8 +51,8 @@ _IMPORTED = re.compile(rb"(?<!as )\b([A-Za-z_]\w*)")
 _DEFINED = re.compile(rb"^(?:async )?(?:def|class) (\w+)", re.MULTILINE)
 _NO_SERVING = ("test", "multimodal_gen", "benchmark", "lang")
 """Parts of the package that serve no language model."""
-_Importer = tuple[str, str, tuple[str, ...]]
-"""File, outermost function and conditions of a use of what was imported."""
+_Importer = tuple[str, str, str, tuple[str, ...]]
+"""File, outermost function, name and conditions of a use of what was imported."""
 
 
 @dataclass(frozen=True)
@@ -190,7 +191,7 @@ class Ways:
     def __init__(self, checkout: Path) -> None:
         self._checkout = checkout
         self._read: dict[str, _File] = {}
-        self._found_ways: dict[tuple[str, str, str], tuple[Way, ...]] = {}
+        self._found_ways: dict[tuple[str, str, str, str], tuple[Way, ...]] = {}
         self._found_importers: dict[tuple[str, str], tuple[_Importer, ...]] = {}
 
     # Options -----------------------------------------------------------------------------------
@@ -332,19 +333,25 @@ class Ways:
 
     # Ways --------------------------------------------------------------------------------------
 
-    def to(self, path: str, owner: str, condition: str) -> tuple[Way, ...]:
-        """The options that lead to a use in `owner`, an outermost function or class of a file."""
-        if (path, owner, condition) not in self._found_ways:
-            found = dict.fromkeys(self._to(path, owner, (condition,), 0, frozenset()))
-            self._found_ways[path, owner, condition] = tuple(found)
-        return self._found_ways[path, owner, condition]
+    def to(self, path: str, owner: str, condition: str, name: str) -> tuple[Way, ...]:
+        """The options that lead to a use of `name` in an outermost function or class of a file."""
+        if (path, owner, condition, name) not in self._found_ways:
+            found = dict.fromkeys(self._to(path, owner, name, (condition,), 0, frozenset()))
+            self._found_ways[path, owner, condition, name] = tuple(found)
+        return self._found_ways[path, owner, condition, name]
 
     def _to(
-        self, path: str, owner: str, conditions: Sequence[str], hops: int, seen: frozenset[str]
+        self,
+        path: str,
+        owner: str,
+        used: str,
+        conditions: Sequence[str],
+        hops: int,
+        seen: frozenset[str],
     ) -> Iterator[Way]:
         ways = [
             *self._registered(path),
-            *self._runners(path, owner),
+            *self._runners(path, owner, used),
             *self._asked(path, conditions),
             *self._tables(path, owner),
         ]
@@ -352,8 +359,8 @@ class Ways:
             yield from ways
             return
         for name in self._leading_to(path, owner):
-            for where, function, around in self._importers(path, name):
-                yield from self._to(where, function, around, hops + 1, seen | {path})
+            for where, function, alias, around in self._importers(path, name):
+                yield from self._to(where, function, alias, around, hops + 1, seen | {path})
 
     def _registered(self, path: str) -> Iterator[Way]:
         for module, name, latent, line in self._registry:
@@ -373,16 +380,19 @@ class Ways:
                         found += [(statement.module, n, latent, statement.lineno) for n in names]
         return tuple(found)
 
-    def _runners(self, path: str, owner: str) -> Iterator[Way]:
+    def _runners(self, path: str, owner: str, used: str) -> Iterator[Way]:
         """From functions that are registered for a runner, through functions of the same file."""
         functions = {f.name: f for f in self._tree(path).body if isinstance(f, ast.FunctionDef)}
-        calls = {name: used & functions.keys() for name, used in self._file(path).bound}
+        bodies: dict[str, list[tuple[ast.stmt, tuple[str, ...]]]] = {}
         for name, function in functions.items():
             for decorator in function.decorator_list:
                 if "register_fused_func" not in ast.unparse(decorator):
                     continue
                 texts = list(_texts(decorator))
-                if len(texts) == 2 and owner in _reachable(name, calls):
+                bodies = bodies or {n: list(statements(f.body)) for n, f in functions.items()}
+                live = reached(name, functions, bodies).get(owner)
+                elsewhere = used in _names(functions[owner]) - live if live is not None else True
+                if len(texts) == 2 and not elsewhere:
                     place = self._place(path, decorator.lineno)
                     yield Way("moe_runner_backend", texts[1], None, place)
 
@@ -466,12 +476,12 @@ class Ways:
         self, path: str, top: str, owner: str, imported: ast.ImportFrom, around: tuple[str, ...]
     ) -> Iterator[_Importer]:
         """Where what was imported is used; within a function that is where it is imported."""
-        if top:
-            yield path, top, around
-            return
         alias = next(a.asname or a.name for a in imported.names if a.name == owner)
+        if top:
+            yield path, top, alias, around
+            return
         for name, conditions in self._file(path).uses(alias):
-            yield path, name, conditions
+            yield path, name, alias, conditions
 
     # The model's own file ----------------------------------------------------------------------
 
@@ -836,17 +846,6 @@ def _last(node: ast.expr) -> str:
     if isinstance(node, ast.Name):
         return node.id
     return node.attr if isinstance(node, ast.Attribute) else ""
-
-
-def _reachable(start: str, calls: dict[str, frozenset[str]]) -> frozenset[str]:
-    seen: set[str] = set()
-    queue = [start]
-    while queue:
-        name = queue.pop()
-        if name not in seen:
-            seen.add(name)
-            queue.extend(calls.get(name, ()))
-    return frozenset(seen)
 
 
 def _module(path: str) -> str:

@@ -79,6 +79,7 @@ def of(
     paths: tuple[ShapePath, ...] = (),
     model: str = "",
 ) -> Depth:
+    kernel = kernel.model_copy(update={"spec": spec})
     return depth_of(kernel, SPECS[spec], apis, paths, flashinfer, sglang, model)
 
 
@@ -125,6 +126,7 @@ def test_what_sglang_is_asked() -> None:
         Question(
             apis=((RUN, "flashinfer.run"), (FAST,)),
             latent=False,
+            mode="decode",
             model="SampleForCausalLM",
             traits=frozenset({"has_attention_sinks", "has_asymmetric_kv"}),
             layers=("RadixAttention", "UnifiedAttention"),
@@ -146,6 +148,7 @@ def test_what_sglang_is_asked_of_other_kernels() -> None:
     assert sparse.apis == tuple((api,) for api in SPECS["dsa_sparse_attention"].apis)
     assert (sparse.latent, sparse.passes, sparse.omits) == (True, "sparse_mla_top_k", "")
     assert norm.latent is None
+    assert [q.mode for q in sglang.asked] == ["decode", "", "", "decode"]
     assert norm.own == SPECS["gated_rmsnorm_silu"].sglang != ()
 
 

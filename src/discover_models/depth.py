@@ -114,6 +114,7 @@ def _reach(
         passes=spec.passes,
         omits=spec.omits,
         latent=LATENT.get(kernel.op_type),
+        mode=next((m for m in ("prefill", "decode") if m in kernel.spec.split("_")), ""),
         model=model,
         traits=frozenset(_traits(kernel)),
         layers=LAYERS.get(kernel.op_type, ()),

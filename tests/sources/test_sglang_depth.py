@@ -357,6 +357,35 @@ def test_a_file_that_can_not_be_parsed_says_nothing(ask: Ask) -> None:
     assert ask(replace(ASKED, model="SampleForCausalLM"), files).call_site == ()
 
 
+MODES = """\
+class Dispatcher:
+    def __init__(self, decode_backend, prefill_backend):
+        if decode_backend.is_fast():
+            from sglang.srt.layers.fast import Kernel
+            self.decode = Kernel()
+        if prefill_backend.is_fast():
+            from sglang.srt.layers.fast import Kernel
+            self.extend = Kernel()
+"""
+
+
+@pytest.mark.parametrize(
+    ("mode", "options"),
+    [("prefill", ["prefill"]), ("decode", ["decode"]), ("", ["decode", "prefill"])],
+)
+def test_the_option_of_a_mode_chooses_the_kernel_of_that_mode(
+    ask: Ask, mode: str, options: list[str]
+) -> None:
+    names = [f"    layer_{each}_backend: str | None = None" for each in ("decode", "prefill")]
+    files = {
+        f"{SRT}/server_args.py": "\n".join(["class ServerArgs:", *names, ""]),
+        f"{SRT}/layers/layer/start.py": MODES,
+        f"{SRT}/layers/fast.py": KERNEL,
+    }
+    found = ask(Question(apis=ASKED.apis, mode=mode), files)
+    assert [w.flag for w in found.reach] == [f"--layer-{each}-backend fast" for each in options]
+
+
 AFTER = """\
 def start(fast_experts):
     if fast_experts and get_state_backend().is_slow():

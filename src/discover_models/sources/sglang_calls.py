@@ -45,7 +45,7 @@ def reached(
                 if callee is not None:
                     queue.append((callee.name, _given_to(callee, node, dict(given))))
         for node in live:
-            if isinstance(node, ast.Name):
+            if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
                 found.add(node.id)
                 if node.id in functions and id(node) not in called:
                     queue.append((node.id, frozenset()))

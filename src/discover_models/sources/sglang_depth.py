@@ -57,7 +57,8 @@ class Depths:
     def of(self, question: Question, uses: Sequence[Used], kernel_uses: Sequence[Place]) -> Depth:
         """`uses` of the question's APIs, and of the kernel package's functions of their names."""
         uses = [use for use in uses if not self._ways.for_another(use.path, question.model)]
-        reach = _together(r for use in uses for r in self._reaches(question, use))
+        every = _together(r for use in uses for r in self._reaches(question, use))
+        reach = _of_mode(every, question.mode)
         return Depth(
             reach=reach,
             call_site=self._call_site(question, bool(uses)),
@@ -198,6 +199,15 @@ def _together(ways: Iterable[Reach]) -> tuple[Reach, ...]:
         lines = found.setdefault(way.model_copy(update={"evidence": ()}), [])
         lines += (line for line in way.evidence if line not in lines)
     return tuple(way.model_copy(update={"evidence": tuple(lines)}) for way, lines in found.items())
+
+
+def _of_mode(ways: tuple[Reach, ...], mode: str) -> tuple[Reach, ...]:
+    """Without what chooses another mode's kernel, where an option chooses that of the mode."""
+    modes = [(way, _MODES.search(_option(way.flag))) for way in ways if way.flag]
+    if not any(found and found[1] == mode for _, found in modes):
+        return ways
+    others = [way for way, found in modes if found and found[1] != mode]
+    return tuple(way for way in ways if way not in others)
 
 
 def _fits(way: Way, question: Question) -> bool:

@@ -48,8 +48,9 @@ class Reach(Frozen):
 
     how: How
     """`default`: without any option; `some_gpus`: likewise, on those GPUs; `some_models`: SGLang
-    chooses it for them, on those GPUs if any are named; `flag`: only with the option; `condition`: under a condition of the code;
-    `direct`: nothing that was read stands in between."""
+    chooses it for them, on those GPUs if any are named; `flag`: only with the option;
+    `condition`: under a condition of the code; `direct`: nothing that was read stands in
+    between."""
     api: str
     flag: str = ""
     """``--attention-backend flashinfer``; empty where no option leads there."""

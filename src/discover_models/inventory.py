@@ -91,7 +91,7 @@ def _served(kernel: ClassifiedKernel, lacking: Evidence | None) -> ClassifiedKer
         return kernel
     note = "SGLang has no class for this model: no workloads of it can be collected there yet"
     return kernel.model_copy(
-        update={"evidence": (*kernel.evidence, lacking), "notes": (*kernel.notes, note)}
+        update={"evidence": (*kernel.evidence, lacking), "notes": (note, *kernel.notes)}
     )
 
 

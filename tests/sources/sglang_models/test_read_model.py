@@ -130,6 +130,58 @@ def test_only_a_norm_that_is_called_with_the_residual_is_fused(tmp_path: Path) -
     }
 
 
+STAGES = """
+def append_stages(*stages):
+    return stages
+
+class Declaration:
+    def __init__(self, read):
+        self.read = read
+
+class Readout:
+    def update_and_read(self, update, x, residual, norm):
+        return norm(x, residual)
+
+class KernelReadout(Readout):
+    def update_and_read(self, update, x, residual, norm):
+        return kernel_of("")(norm, x, residual, None)
+
+class UnfusedReadout(Readout):
+    def update_and_read(self, update, x, residual, norm):
+        if residual is not None:
+            x = update.update(x, residual)
+        return self.read(x, norm)
+
+class ReplacingReadout(UnfusedReadout):
+    def read(self, residual, norm):
+        return norm(residual), norm(residual)
+"""
+
+
+@pytest.mark.parametrize(
+    ("read", "fused"),
+    [("Readout", True), ("KernelReadout", True),
+     ("UnfusedReadout", False), ("ReplacingReadout", False)],
+)  # fmt: skip
+def test_the_declared_read_of_a_stage_decides_whether_its_norm_is_fused(
+    tmp_path: Path, read: str, fused: bool
+) -> None:
+    package = tmp_path / "python/sglang/srt/layers/layer_boundary"
+    package.mkdir(parents=True)
+    (package / "factories.py").write_text(STAGES, encoding="utf-8")
+    toy = DENSE.replace(
+        "        self.post_norm = RMSNorm(config.hidden_size)\n",
+        "        self.post_norm = RMSNorm(config.hidden_size)\n"
+        f"        stage = (factories.Declaration(factories.{read}()), self.post_norm)\n"
+        "        (self.boundary,) = factories.append_stages(stage)\n",
+    )
+    line = "from sglang.srt.layers.layer_boundary import factories\n"
+    norms = architecture(tmp_path, CONFIG, toy=line + toy).groups[-1].norms or ()
+    assert {n.kind for n in norms if n.name == "post_norm"} == {
+        "fused_add_rmsnorm" if fused else "rmsnorm"
+    }
+
+
 def test_dispatch_table_module_alias_and_inheritance_from_another_file(tmp_path: Path) -> None:
     found = architecture(tmp_path, MOE_CONFIG)
     by_layers = {group.layers: group for group in found.groups}

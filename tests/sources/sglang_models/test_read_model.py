@@ -9,6 +9,7 @@ from discover_models.domain.architecture import (
     Architecture,
     DenseMlp,
     GqaAttention,
+    Mamba1Mixer,
     MambaMixer,
     Moe,
     OtherMixer,
@@ -484,6 +485,36 @@ def test_attention_and_mamba_in_one_layer_are_both_mixers(tmp_path: Path, normed
     assert isinstance(ffn, DenseMlp)
     assert ffn.intermediate.value == 160
     assert linears(found, 0)["mamba.in_proj"] == (128 + 256 + 8, 64)
+
+
+MAMBA1 = """
+class MambaMixer1(nn.Module):
+    def __init__(self, config):
+        super().__init__()
+        self.ssm_state_size, self.time_step_rank = config.states, 8
+        self.conv1d = MergedColumnParallelLinear(4, [config.inner])
+        self.conv1d.weight.data = self.conv1d.weight.data.unsqueeze(1)
+        self.in_proj = MergedColumnParallelLinear(config.hidden_size, [config.inner] * 2)
+        self.x_proj = RowParallelLinear(config.inner, 8 + 2 * config.states)
+        self.dt_proj = MergedColumnParallelLinear(8, [config.inner])
+        self.A_log = nn.Parameter(torch.empty(config.inner, config.states))
+        self.D = nn.Parameter(torch.ones(config.inner))
+        self.out_proj = RowParallelLinear(config.inner, config.hidden_size)
+"""
+
+
+def test_a_decay_for_every_channel_and_state_is_mamba_1(tmp_path: Path) -> None:
+    toy = DENSE.replace("class ToyLayer", f"{MAMBA1}\nclass ToyLayer")
+    toy = toy.replace("ToyAttention(config, layer_id)", "MambaMixer1(config)")
+    found = architecture(tmp_path, {**CONFIG, "inner": 192, "states": 16}, toy=toy)
+
+    mixer = found.groups[0].mixer
+    assert isinstance(mixer, Mamba1Mixer)
+    sizes = (mixer.channels, mixer.state_size, mixer.dt_rank, mixer.conv_kernel)
+    assert [size.value for size in sizes] == [192, 16, 8, 4]
+    assert linears(found, 0)["self_attn.dt_proj"] == (192, 8)
+    assert "self_attn.conv1d" not in linears(found, 0)
+    assert not found.unmapped
 
 
 @pytest.mark.parametrize(

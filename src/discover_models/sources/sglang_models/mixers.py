@@ -14,6 +14,7 @@ from discover_models.domain.architecture import (
     Indexer,
     KdaAttention,
     LightningAttention,
+    Mamba1Mixer,
     MambaMixer,
     Mixer,
     MlaAttention,
@@ -436,8 +437,10 @@ def _recurrent(view: LayerView, record: Record) -> Mixer:
     ]
     heads, head_dim, state, groups = numbers
     conv = next(iter(view.under(record.name, "conv1d")), None)
+    if heads is None and conv is not None and (scan := _mamba1(view, record, conv)) is not None:
+        return scan
     if heads is None or head_dim is None or state is None or groups is None or conv is None:
-        return OtherMixer(name=record.cls, reason="no state-space sizes of Mamba-2's kind")
+        return OtherMixer(name=record.cls, reason="no state-space sizes of Mamba-1's or 2's kind")
     return MambaMixer(
         heads=heads,
         head_dim=head_dim,
@@ -446,6 +449,28 @@ def _recurrent(view: LayerView, record: Record) -> Mixer:
         conv_kernel=size_of(conv)[1],
         gated_norm=any(is_gated(r) and _normalises(r) for r in _own_norms(view, record.name)),
     )
+
+
+def _mamba1(view: LayerView, record: Record, conv: Record) -> Mamba1Mixer | None:
+    """Mamba-1, where a matrix decays each channel's states, and the steps come from a low rank."""
+    channels, taps = size_of(conv)
+    decay = next((r for r in view.under(record.name, "parameter") if is_decay(r, channels)), None)
+    steps = [r for r in view.under(record.name, "linear") if re.match("dt_", short(r.name))]
+    if decay is None or len(steps) != 1 or size_of(steps[0])[0].value != channels.value:
+        return None
+    return Mamba1Mixer(
+        channels=channels,
+        state_size=to_dim(decay.args["shape"][1]),
+        dt_rank=size_of(steps[0])[1],
+        conv_kernel=taps,
+    )
+
+
+def is_decay(parameter: Record, channels: Dim) -> bool:
+    """Whether a parameter is the decay of each channel and state of Mamba-1's scan."""
+    shape = parameter.args["shape"]
+    named = re.match(r"A(_|$)", short(parameter.name))
+    return bool(named) and len(shape) == 2 and to_dim(shape[0]).value == channels.value
 
 
 def _normalises(norm: Record) -> bool:

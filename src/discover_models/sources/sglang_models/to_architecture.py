@@ -10,6 +10,7 @@ from discover_models.domain.architecture import (
     Architecture,
     LayerGroup,
     Linear,
+    Mamba1Mixer,
     Mixer,
     Norm,
     OtherFfn,
@@ -32,7 +33,7 @@ from discover_models.sources.sglang_models.layer_view import (
     size_of,
 )
 from discover_models.sources.sglang_models.merged import merged_after_loading
-from discover_models.sources.sglang_models.mixers import mixers_of
+from discover_models.sources.sglang_models.mixers import is_decay, mixers_of
 from discover_models.sources.sglang_models.model_source import LayerSource, ModelSource, Record
 from discover_models.sources.sglang_models.routing import Routing
 from discover_models.sources.sglang_models.usage import is_called
@@ -171,6 +172,8 @@ def _group(
     for record in view.of_kind("parameter"):
         if isinstance(mixer, ShortConvMixer) and "conv" in record.name.rpartition(".")[2]:
             continue  # the filters of the convolution
+        if isinstance(mixer, Mamba1Mixer) and is_decay(record, mixer.channels):
+            continue
         if _is_matrix(record) and not is_multiplied(view, record):
             unmapped.append(
                 Unmapped(

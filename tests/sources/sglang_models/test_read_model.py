@@ -21,6 +21,7 @@ from discover_models.sources.sglang_models.interpreter import new_machine
 from discover_models.sources.sglang_models.model_source import read_class, read_model
 from discover_models.sources.sglang_models.registry import registered
 from discover_models.sources.sglang_models.to_architecture import to_architecture
+from layers import names, needed
 from sglang_miniature import CONFIG, DENSE, MOE, MOE_CONFIG, write_sglang
 
 
@@ -241,6 +242,21 @@ def test_routing(tmp_path: Path, fields: dict[str, object], routing: str) -> Non
     assert isinstance(moe, Moe)
     assert moe.routing == routing
     assert not any(u.what == "routing" for u in found.unmapped)
+
+
+def test_a_router_chooses_also_from_experts_without_weights(tmp_path: Path) -> None:
+    text = MOE.replace("torch.empty(config.num_experts))", "torch.empty(config.num_experts + 8))")
+    text = text.replace("empty((config.num_experts, ", "empty((config.num_experts + 8, ")
+    fields = {"scoring_func": "softmax", "n_group": None}
+    found = architecture(tmp_path, {**MOE_CONFIG, **fields}, toy_moe=text)
+
+    moe = found.groups[-1].ffn
+    assert isinstance(moe, Moe)
+    assert moe.experts.value == 16
+    assert "topk_softmax_bias_e24_k2" in names(needed(found))
+    (zero,) = [u for u in found.unmapped if u.what == "experts without weights"]
+    assert zero.reason.startswith("8 of 24 choices of the router have no weights")
+    assert zero.evidence
 
 
 @pytest.mark.parametrize(

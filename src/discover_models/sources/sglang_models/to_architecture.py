@@ -12,6 +12,7 @@ from discover_models.domain.architecture import (
     Linear,
     Mamba1Mixer,
     Mixer,
+    Moe,
     Norm,
     OtherFfn,
     OtherMixer,
@@ -161,6 +162,11 @@ def _group(
     unmapped: list[Unmapped] = []
     if routing is not None and routing.reason:
         unmapped.append(_routing(view, routing, evidence))
+    if isinstance(ffn, Moe) and ffn.choices is not None:
+        empty, choices = ffn.choices - ffn.experts, ffn.choices
+        why = f"{empty.value} of {choices.value} choices of the router have no weights;"
+        why += " no family maps what stands in for them"
+        unmapped.append(Unmapped(what="experts without weights", reason=why, evidence=evidence))
     unmapped.extend(
         Unmapped(
             what=f"experts {record.name}",

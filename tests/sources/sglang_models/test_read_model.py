@@ -533,6 +533,27 @@ def test_a_decay_for_every_channel_and_state_is_mamba_1(tmp_path: Path) -> None:
     assert not found.unmapped
 
 
+def test_a_gated_norm_of_no_mixer_is_not_lost(tmp_path: Path) -> None:
+    gated = (
+        "class LowRankGatedRMSNorm(nn.Module):\n"
+        "    def __init__(self, hidden_size):\n        super().__init__()\n"
+        "        self.down = nn.Linear(hidden_size, 8)\n\n"
+    )
+    toy = DENSE.replace("class ToyMLP", f"{gated}class ToyMLP")
+    for name in ("post_norm", "norm"):
+        toy = toy.replace(f"self.{name} = RMSNorm", f"self.{name} = LowRankGatedRMSNorm")
+    found = architecture(tmp_path, CONFIG, toy=toy)
+
+    said = {u.what: u.reason for u in found.unmapped}
+    assert set(said) == {"gated norm post_norm", "gated norm model.norm"}
+    assert all("LowRankGatedRMSNorm" in why and "linear layers" in why for why in said.values())
+
+
+def test_a_gated_norm_of_a_mixer_is_the_mixers(tmp_path: Path) -> None:
+    found = beside(tmp_path, "self.mamba = MambaMixer2(config, config.normed)")
+    assert not found.unmapped
+
+
 @pytest.mark.parametrize(
     "built",
     [

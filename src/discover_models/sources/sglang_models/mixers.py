@@ -66,6 +66,19 @@ class Placed:
             return record.name.startswith(f"{self.place}.")
         return not parent_of(record.name)
 
+    def runs_gated(self, norm: Record) -> bool:
+        """Whether a norm with a gate is the mixer's own, so that the mixer's kernels cover it."""
+        if not self.holds(norm):
+            return False
+        size = norm_size(norm).value
+        match self.mixer:
+            case GdnAttention() | KdaAttention() as delta:
+                return size == delta.v_head_dim.value
+            case LightningAttention(output_norm="gated_group") as lightning:
+                return size == _times(lightning.heads, lightning.head_dim)
+            case mixer:
+                return isinstance(mixer, MambaMixer)
+
 
 def mixers_of(view: LayerView) -> tuple[Placed, ...]:
     """The mixers of the layer: none, one, or two that run beside each other."""

@@ -67,6 +67,9 @@ def to_architecture(model: ModelSource) -> Architecture:
         group, open_parts = _group(view, tuple(layer.index for layer in layers), hidden)
         groups.append(group)
         unmapped.extend(part for part in open_parts if part not in unmapped)
+    final = _final_norm(model, hidden)
+    if final is not None and final[1].kind == "gated_rmsnorm":
+        unmapped.append(_gated(model, final[0]))
     return Architecture(
         name=model.entry.architecture,
         model_type=str(_found(model.config, "model_type") or ""),
@@ -78,12 +81,12 @@ def to_architecture(model: ModelSource) -> Architecture:
         gemma_norm=any(
             adds_one(r) for layer in model.layers for r in layer.records if r.kind == "norm"
         ),
-        final_norm=_final_norm(model, hidden),
+        final_norm=final[1] if final is not None else None,
         unmapped=tuple(unmapped),
     )
 
 
-def _final_norm(model: ModelSource, hidden: Dim) -> Norm | None:
+def _final_norm(model: ModelSource, hidden: Dim) -> tuple[Record, Norm] | None:
     """The one normalisation beside the list of layers, as wide as the hidden state."""
     place = parent_of(model.decoder_path)
     found = [
@@ -98,7 +101,8 @@ def _final_norm(model: ModelSource, hidden: Dim) -> Norm | None:
     if kind == "rmsnorm" and _adds_residual(holder, found[0]):
         kind = "fused_add_rmsnorm"
     evidence = (model.evidence(found[0]),)
-    return Norm(name="final norm", kind=kind, size=norm_size(found[0]), evidence=evidence)
+    size = norm_size(found[0])
+    return found[0], Norm(name="final norm", kind=kind, size=size, evidence=evidence)
 
 
 def _found(config: ConfigValue, name: str) -> Value:
@@ -188,6 +192,13 @@ def _group(
                     evidence=(view.model.evidence(record),),
                 )
             )
+    unmapped.extend(
+        _gated(view.model, record)
+        for record in view.of_kind("norm")
+        if is_gated(record)
+        and is_called(view.holder(record), short(record.name))
+        and not any(placed.runs_gated(record) for placed in mixers_of(view))
+    )
     unmapped.extend(merged_after_loading(view))
     group = LayerGroup(
         layers=indexes,
@@ -212,6 +223,20 @@ def _is_matrix(record: Record) -> bool:
     """Whether a parameter has two dimensions; a bias is often stored with one row."""
     shape = record.args["shape"]
     return len(shape) == 2 and all(to_dim(size).value != 1 for size in shape)
+
+
+def _gated(model: ModelSource, record: Record) -> Unmapped:
+    """A norm with a gate that belongs to no known mixer."""
+    reason = f"no family maps {record.cls}, which multiplies what it normalises by a gate"
+    cls = record.instance.cls if isinstance(record.instance, Instance) else None
+    built = cls.members.get("__init__") if cls is not None else None
+    for node in ast.walk(built) if built is not None else ():
+        if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("Linear"):
+            reason += "; its own linear layers are not listed either"
+            break
+    return Unmapped(
+        what=f"gated norm {record.name}", reason=reason, evidence=(model.evidence(record),)
+    )
 
 
 def _problem(model: ModelSource, what: str, reason: str, path: str, line: int) -> Unmapped:

@@ -448,6 +448,27 @@ def test_the_norm_after_the_last_layer(tmp_path: Path, call: str, kind: str) -> 
     assert found.final_norm.evidence
 
 
+@pytest.mark.parametrize(
+    ("own", "kind"),
+    [("return self.norm(x)", "rmsnorm"),
+     ("return self.norm(super().forward(x, residual))", "fused_add_rmsnorm")],
+)  # fmt: skip
+def test_a_method_that_is_overridden_and_not_called_does_not_run(
+    tmp_path: Path, own: str, kind: str
+) -> None:
+    method = "    def forward(self, x, residual=None):\n"
+    text = DENSE.replace(
+        "        self.norm = RMSNorm(config.hidden_size)\n",
+        "        self.norm = RMSNorm(config.hidden_size)\n\n"
+        f"{method}        return self.norm(x, residual)\n\n"
+        f"class OwnModel(ToyModel):\n{method}        {own}\n",
+    ).replace("model_class = ToyModel", "model_class = OwnModel")
+    found = architecture(tmp_path, CONFIG, toy=text)
+
+    assert found.final_norm is not None
+    assert found.final_norm.kind == kind
+
+
 def test_two_equal_attention_layers_are_one_mixer(tmp_path: Path) -> None:
     twice = "nn.ModuleList([ToyAttention(config, layer_id) for _ in range(2)])"
     text = DENSE.replace("self.self_attn = ToyAttention(config, layer_id)",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from collections.abc import Iterator
 from typing import Literal
 
 from discover_models.domain.architecture import (
@@ -327,15 +328,24 @@ def _called(cls: ClassValue) -> tuple[frozenset[str], frozenset[str]]:
     """The members that a class's methods call with a residual, and those called without one."""
     if "called" not in cls.cache:
         found: dict[bool, set[str]] = {True: set(), False: set()}
-        for base in cls.mro:
-            for node in base.members.values() if isinstance(base, ClassValue) else ():
-                for call in ast.walk(node):
-                    if isinstance(call, ast.Call) and (name := _member(call.func)):
-                        found[_passes_residual(call)].add(name)
-                    elif isinstance(call, ast.Call) and "residual" in ast.unparse(call.func):
-                        found[True] |= {_member(argument) for argument in call.args}
+        for node in _running(cls):
+            for call in ast.walk(node):
+                if isinstance(call, ast.Call) and (name := _member(call.func)):
+                    found[_passes_residual(call)].add(name)
+                elif isinstance(call, ast.Call) and "residual" in ast.unparse(call.func):
+                    found[True] |= {_member(argument) for argument in call.args}
         cls.cache["called"] = (frozenset(found[True]), frozenset(found[False]))
     return cls.cache["called"]
+
+
+def _running(cls: ClassValue) -> Iterator[ast.stmt]:
+    """The members of a class and its bases; an overridden one where `super` still calls it."""
+    hidden: dict[str, bool] = {}
+    for base in cls.mro:
+        for name, node in base.members.items() if isinstance(base, ClassValue) else ():
+            if not hidden.get(name):
+                yield node
+                hidden[name] = f"super().{name}(" not in ast.unparse(node)
 
 
 def _member(node: ast.expr) -> str:

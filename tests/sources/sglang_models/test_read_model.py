@@ -469,6 +469,26 @@ def test_a_method_that_is_overridden_and_not_called_does_not_run(
     assert found.final_norm.kind == kind
 
 
+@pytest.mark.parametrize(("heads", "one"), [("heads", True), ("heads * (n + 1)", False)])
+def test_a_list_with_an_attention_layer_for_each_loop_is_one_mixer(
+    tmp_path: Path, heads: str, one: bool
+) -> None:
+    text = DENSE.replace(
+        "self.attn = RadixAttention(\n            heads, self.head_dim, 1.0, kv_heads, layer_id,"
+        " sliding_window_size=window\n        )",
+        "self.attn = nn.ModuleList()\n        for n in range(config.num_loops):\n"
+        f"            self.attn.append(RadixAttention({heads}, self.head_dim, 1.0, kv_heads,"
+        " layer_id + n * config.num_hidden_layers))",
+    )
+    assert text != DENSE
+    mixer = architecture(tmp_path, {**CONFIG, "num_loops": 2}, toy=text).groups[0].mixer
+
+    assert isinstance(mixer, GqaAttention) == one
+    if isinstance(mixer, GqaAttention):
+        assert (mixer.q_heads.value, mixer.kv_heads.value, mixer.qk_norm) == (4, 2, "per_head")
+        assert mixer.rope is not None
+
+
 def test_two_equal_attention_layers_are_one_mixer(tmp_path: Path) -> None:
     twice = "nn.ModuleList([ToyAttention(config, layer_id) for _ in range(2)])"
     text = DENSE.replace("self.self_attn = ToyAttention(config, layer_id)",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from discover_models.domain.architecture import (
@@ -26,6 +26,7 @@ from discover_models.domain.dimension import Dim, known
 from discover_models.sources.sglang_models.config_value import ConfigValue
 from discover_models.sources.sglang_models.layer_view import (
     LayerView,
+    arguments_of,
     is_gated,
     norm_size,
     parent_of,
@@ -82,7 +83,7 @@ class Placed:
 
 def mixers_of(view: LayerView) -> tuple[Placed, ...]:
     """The mixers of the layer: none, one, or two that run beside each other."""
-    attention = view.of_kind("attention")
+    attention = tuple(_looped(view.of_kind("attention")))
     linear = view.of_kind("linear_attention")
     recurrent = [r for r in view.of_kind("module") if _RECURRENT.search(r.cls)]
     places = list(dict.fromkeys(parent_of(r.name) for r in attention))
@@ -99,6 +100,17 @@ def mixers_of(view: LayerView) -> tuple[Placed, ...]:
         names = ", ".join(sorted({r.cls for r in (*attention, *beside)}))
         return (Placed(OtherMixer(name=names, reason="several mixers in one layer"), ""),)
     return tuple(found)
+
+
+def _looped(attention: tuple[Record, ...]) -> Iterator[Record]:
+    """Equal entries of one list as one, in the list's place: each has a cache for one more loop."""
+    lists: dict[str, list[Record]] = {}
+    for record in attention:
+        listed = short(record.name).isdigit()
+        lists.setdefault(parent_of(record.name) if listed else record.name, []).append(record)
+    for name, records in lists.items():
+        equal = len({arguments_of(record) for record in records}) == 1
+        yield from [replace(records[0], name=name)] if equal else records
 
 
 def _run_together(attention: tuple[Record, ...], beside: tuple[Record, ...]) -> bool:

@@ -27,6 +27,7 @@ from discover_models.sources.sglang_models.ffns import LISTED_EXPERT, ffn_of
 from discover_models.sources.sglang_models.layer_view import (
     LayerView,
     adds_one,
+    arguments_of,
     is_gated,
     is_multiplied,
     norm_size,
@@ -43,16 +44,12 @@ from discover_models.sources.sglang_models.values import (
     ABSENT,
     ClassValue,
     Instance,
-    Tensor,
     Value,
-    describe,
-    is_sequence,
     to_dim,
 )
 
 NormKind = Literal["rmsnorm", "fused_add_rmsnorm", "layernorm", "gated_rmsnorm"]
 _SIGNED = frozenset({"linear", "norm", "attention", "linear_attention", "topk", "experts", "rope"})
-_UNSIGNED_ARGS = frozenset({"prefix", "layer_id", "quant_config", "alt_stream"})
 
 
 def to_architecture(model: ModelSource) -> Architecture:
@@ -135,19 +132,7 @@ def signature(layer: LayerSource) -> object:
 def _arguments(record: Record) -> object:
     if record.kind not in _SIGNED and record.kind not in ("conv1d", "parameter", "activation"):
         return ()
-    return tuple(
-        (name, _shown(value)) for name, value in record.args.items() if name not in _UNSIGNED_ARGS
-    )
-
-
-def _shown(value: Value) -> object:
-    if isinstance(value, Tensor):
-        return tuple(_shown(part) for part in value.shape)
-    if is_sequence(value):
-        return tuple(_shown(part) for part in value)
-    if isinstance(value, Dim):
-        return value.value if value.known else value.expression
-    return describe(value)
+    return arguments_of(record)
 
 
 def _group(

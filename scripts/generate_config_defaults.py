@@ -3,7 +3,7 @@
 Published configurations leave out what equals their class's default, so the program carries this
 table and never imports `transformers` itself. Run it when a new release is out:
 
-    uv run --with transformers==5.23.0 scripts/generate_config_defaults.py
+    uv run --with transformers==5.24.0 scripts/generate_config_defaults.py
 
 What an instance without arguments holds is compared with what the class declares, and instances
 with one field changed show which fields are computed from which others: those are written as

@@ -1,6 +1,6 @@
 """Write a configuration from the defaults of every causal language model class of `transformers`.
 
-    uv run --with transformers==5.23.0 scripts/generate_config_samples.py FOLDER
+    uv run --with transformers==5.24.0 scripts/generate_config_samples.py FOLDER
 
 The folder gets ``transformers/MODEL_TYPE/config.json`` for each, as a published repository would
 have it: nothing left out, `architectures` set. ``left_out.json`` beside them says which classes

@@ -273,6 +273,9 @@ def test_refused_sizes_leave_what_no_size_changes(run: Run) -> None:
     assert "refused by SGLang: tp 7 (--tp/--ep): 30 query heads can't be split over 7" in out
     assert "fused_add_rmsnorm_h3840 " in out
     assert "gqa_ragged" not in out
+    assert "Served as" not in out
+    both = run("--hf-repo-id", MODEL, "--tp", "7", "--tp", "2").out
+    assert "Served as: tp=2/ep=1\n" in both
 
 
 # Configurations ------------------------------------------------------------------------------
@@ -570,3 +573,24 @@ def test_the_report_says_what_changed_since_the_manifest_was_written(
     (line,) = (line for line in said.splitlines() if "sglang calls it now: " in line)
     assert supported["definition_name"] in line
     assert "hanged since" not in run(*arguments).out
+
+
+@pytest.mark.parametrize("name", ["DemoForCausalLM", "NowhereForCausalLM"])
+def test_a_model_that_sglang_has_no_class_for_is_not_said_to_be_served(
+    run: Run, tmp_path: Path, name: str
+) -> None:
+    config = json.loads((demo.CONFIGS / MODEL / "config.json").read_text())
+    folder = tmp_path / "configs" / MODEL
+    folder.mkdir(parents=True)
+    told = {**config, "architectures": [name], "model_type": "llama"}
+    (folder / "config.json").write_text(json.dumps(told))
+    done = run("--hf-repo-id", MODEL, "--configs", tmp_path / "configs", "--manifest-dir", "out")
+    assert done.code == 0, done.err
+    kernels = json.loads((tmp_path / "out" / "demo-8b.json").read_text())["kernels"]
+    called = [k for k in kernels if k.get("sgl_status") == "sgl_integrated"]
+    assert called
+    for kernel in called:
+        searched = {e["looked_for"] for e in kernel["evidence"] if not e["found"]}
+        said = any("no class for this model" in note for note in kernel.get("notes", ()))
+        assert said == (name == "NowhereForCausalLM"), kernel["definition_name"]
+        assert (f"class {name}" in searched) == said

@@ -79,6 +79,7 @@ def of(
     paths: tuple[ShapePath, ...] = (),
     model: str = "",
 ) -> Depth:
+    kernel = kernel.model_copy(update={"spec": spec})
     return depth_of(kernel, SPECS[spec], apis, paths, flashinfer, sglang, model)
 
 
@@ -125,6 +126,7 @@ def test_what_sglang_is_asked() -> None:
         Question(
             apis=((RUN, "flashinfer.run"), (FAST,)),
             latent=False,
+            mode="decode",
             model="SampleForCausalLM",
             traits=frozenset({"has_attention_sinks", "has_asymmetric_kv"}),
             layers=("RadixAttention", "UnifiedAttention"),
@@ -146,6 +148,7 @@ def test_what_sglang_is_asked_of_other_kernels() -> None:
     assert sparse.apis == tuple((api,) for api in SPECS["dsa_sparse_attention"].apis)
     assert (sparse.latent, sparse.passes, sparse.omits) == (True, "sparse_mla_top_k", "")
     assert norm.latent is None
+    assert [q.mode for q in sglang.asked] == ["decode", "", "", "decode"]
     assert norm.own == SPECS["gated_rmsnorm_silu"].sglang != ()
 
 
@@ -223,15 +226,17 @@ def test_ways_are_named_from_the_most_certain_on_and_at_most_three() -> None:
         way("--a by_default", how="default"),
         way("--a chosen", how="some_models"),
         way("--a chosen", how="some_models"),
+        way("--a chosen_there", how="some_models", gpus=("SM100",)),
         way("--a conditional", how="condition"),
         way(how="direct"),
     )
     assert notes(reach=ways, **SHOWN) == (
-        "SGLang: --a chosen (chosen for this model); --a by_default (default);"
-        " --a of_some_gpus (default on SM90, SM100)",
+        "SGLang: --a chosen (chosen for this model);"
+        " --a chosen_there (chosen for this model on SM100); --a by_default (default)",
     )
+    assert notes(reach=ways[1:2], **SHOWN) == ("SGLang: --a of_some_gpus (default on SM90, SM100)",)
     assert notes(reach=ways[:1], **SHOWN) == ("SGLang: --a flagged",)
-    assert notes(reach=ways[5:], **SHOWN) == ()
+    assert notes(reach=ways[6:], **SHOWN) == ()
 
 
 def test_an_option_whose_use_by_the_model_was_not_seen() -> None:
@@ -254,6 +259,17 @@ def test_what_else_serves_it() -> None:
     assert notes(served_by=served) == (
         "otherwise served by decode_kernel, FlashMLA on SM90, SM100, sgl_kernel",
     )
+
+
+def test_what_serves_it_everywhere_is_named_once() -> None:
+    served = (
+        Provider(name="triton", gpus=("SM100",)),
+        Provider(name="fa3", gpus=("SM90",)),
+        Provider(name="triton"),
+        Provider(name="triton", flag="--other-backend triton"),
+        Provider(name="slow"),
+    )
+    assert notes(served_by=served) == ("otherwise served by triton, fa3 on SM90, slow",)
 
 
 def test_vetoes_and_the_release_that_lacks_it() -> None:

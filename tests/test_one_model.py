@@ -55,3 +55,16 @@ def test_a_source_that_says_no_more_does_not_replace_the_fields(tmp_path: Path) 
 
     assert BUILT not in notes
     assert not any("model type" in note for note in notes)
+
+
+def test_a_class_is_lacking_only_where_every_file_was_read(tmp_path: Path) -> None:
+    def lacks(**named: Any) -> bool:
+        return SourceArchitectures(root, "c" * 40, ()).lacks(named) is not None
+
+    root = write_sglang(tmp_path)
+    assert not lacks(architectures=["NowhereForCausalLM", "ToyForCausalLM"])
+    assert lacks(architectures=["NowhereForCausalLM"])
+    assert not lacks(architectures=[])
+    assert not lacks()
+    (root / "python/sglang/srt/models/linked.py").symlink_to("/dev/zero")
+    assert not lacks(architectures=["NowhereForCausalLM"])

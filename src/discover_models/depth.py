@@ -114,6 +114,7 @@ def _reach(
         passes=spec.passes,
         omits=spec.omits,
         latent=LATENT.get(kernel.op_type),
+        mode=next((m for m in ("prefill", "decode") if m in kernel.spec.split("_")), ""),
         model=model,
         traits=frozenset(_traits(kernel)),
         layers=LAYERS.get(kernel.op_type, ()),
@@ -192,13 +193,14 @@ def _how(reach: Sequence[Reach]) -> str:
     for how in ("some_models", "default", "some_gpus", "flag"):
         for way in reach:
             if way.how == how and way.flag:
-                named.setdefault(f"{way.flag}{_WORDS[how].format(gpus=', '.join(way.gpus))}", "")
+                words = _WORDS[how] if way.gpus else _WORDS[how].replace(" on {gpus}", "")
+                named.setdefault(f"{way.flag}{words.format(gpus=', '.join(way.gpus))}", "")
     ways = list(named)[:_BACKENDS]
     return f"SGLang: {'; '.join(ways)}" if ways else ""
 
 
 _WORDS = {
-    "some_models": " (chosen for this model)",
+    "some_models": " (chosen for this model on {gpus})",
     "default": " (default)",
     "some_gpus": " (default on {gpus})",
     "flag": "",
@@ -213,11 +215,13 @@ def _shown(depth: Depth) -> str:
 
 
 def _served(depth: Depth) -> str:
-    names = [
-        (p.function or p.name) + (f" on {', '.join(p.gpus)}" if p.gpus else "")
-        for p in depth.served_by[:_BACKENDS]
-    ]
-    return f"otherwise served by {', '.join(names)}" if names else ""
+    everywhere = {p.function or p.name for p in depth.served_by if not p.gpus}
+    names = dict.fromkeys(
+        (p.function or p.name)
+        + ("" if (p.function or p.name) in everywhere else f" on {', '.join(p.gpus)}")
+        for p in depth.served_by
+    )
+    return f"otherwise served by {', '.join(list(names)[:_BACKENDS])}" if names else ""
 
 
 def _pinned(release: Release | None) -> str:

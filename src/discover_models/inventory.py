@@ -15,7 +15,7 @@ from discover_models.domain.evidence import Evidence
 from discover_models.domain.kernel import ClassifiedKernel, Inventory, Parallelism
 from discover_models.domain.model_name import plain_slugs
 from discover_models.errors import SourceError
-from discover_models.requirements import requirements
+from discover_models.requirements import refusal, requirements
 from discover_models.slugs import slug_of
 from discover_models.sources.dataset import DatasetIndex
 
@@ -44,11 +44,13 @@ def build_inventory(
     repo_shas: Mapping[str, str],
     notes: Iterable[str] = (),
     implementation: Evidence | None = None,
+    lacking: Evidence | None = None,
     unread: Mapping[str, str] | None = None,
 ) -> Inventory:
     """What the model needs and where each definition stands.
 
-    `unread` says by source why something else that this rests on could not be read.
+    `lacking` says that SGLang has no class for the model, `unread` by source why something else
+    that this rests on could not be read.
 
     Raises:
         SourceError: the dataset could not be read, so that nothing can be called new or existing.
@@ -56,7 +58,8 @@ def build_inventory(
     if isinstance(sources.dataset, SourceError):
         raise sources.dataset
     needed = requirements(architecture, parallelism)
-    kernels = tuple(classify(kernel, sources, architecture.name) for kernel in needed.kernels)
+    classified = (classify(kernel, sources, architecture.name) for kernel in needed.kernels)
+    kernels = tuple(_served(kernel, lacking) for kernel in classified)
     tagged = _tagged(slug, repo_id, kernels, sources.dataset)
     return Inventory(
         model_slug=slug,
@@ -65,7 +68,7 @@ def build_inventory(
         summary=summary(architecture),
         repo_shas=dict(repo_shas),
         kernels=(*kernels, *tagged),
-        parallelism=parallelism,
+        parallelism=tuple(sizes for sizes in parallelism if not refusal(architecture, sizes)),
         unmapped=needed.unmapped,
         notes=(
             *notes,
@@ -79,6 +82,16 @@ def build_inventory(
         }
         | dict(unread or {}),
         implementation=implementation,
+    )
+
+
+def _served(kernel: ClassifiedKernel, lacking: Evidence | None) -> ClassifiedKernel:
+    """With a note where SGLang calls the kernel but can't run the model that needs it."""
+    if lacking is None or kernel.sgl_status != "sgl_integrated":
+        return kernel
+    note = "SGLang has no class for this model: no workloads of it can be collected there yet"
+    return kernel.model_copy(
+        update={"evidence": (*kernel.evidence, lacking), "notes": (note, *kernel.notes)}
     )
 
 

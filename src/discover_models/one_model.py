@@ -148,6 +148,7 @@ def inventory_of(
         repo_shas=world.repo_shas,
         notes=(*notes, *open_notes),
         implementation=_implementation(file, world),
+        lacking=_lacking(file, world),
         unread=unread,
     )
 
@@ -156,6 +157,12 @@ def _implementation(file: ConfigFile, world: World) -> Evidence | None:
     if isinstance(world.models, SourceError) or file.config is None:
         return None
     return world.models.defined(file.config)
+
+
+def _lacking(file: ConfigFile, world: World) -> Evidence | None:
+    if isinstance(world.models, SourceError) or file.config is None:
+        return None
+    return world.models.lacks(file.config)
 
 
 def _unknown_classes(

@@ -75,6 +75,8 @@ def ffns(architecture: Architecture) -> str:
         ({"mixer_types": ["lightning-attn", "minicpm4"] * 3}, "lflflf"),
         ({"compress_ratios": [0, 4, 128] * 2, "o_lora_rank": 8}, "dddddd"),
         ({"full_attention_interval": 3, "linear_num_value_heads": 2}, "oofoof"),
+        ({"layer_group_size": 3}, "oofoof"),
+        ({"layer_group_size": 1}, "ffffff"),
         ({"linear_attn_config": {"full_attn_layers": [2, 6]}}, "kfkkkf"),
         ({"attn_layer_period": 3, "attn_layer_offset": 1, **MAMBA}, "mfmmfm"),
         ({"attn_layer_indices": [0], **MAMBA}, "fmmmmm"),

@@ -43,6 +43,35 @@ def places(lookup: CallLookup) -> list[tuple[str, int | None]]:
     return [(e.path.removeprefix("python/sglang/srt/"), e.line) for e in lookup.evidence]
 
 
+MAPPINGS = {
+    "literal": ("extra = {'backend': 1} if fast else {}\n    extra['counter'] = 2", False),
+    "with the key": ("extra = dict(backend=1, topk=2)", True),
+    "key set later": ("extra = {}\n    extra['topk'] = 2", True),
+    "handed on": ("extra = {}\n    fill(extra)", True),
+    "updated": ("extra = {}\n    extra.update(given)", True),
+    "not written out": ("extra = made(x)", True),
+    "from another mapping": ("extra = {**given}", True),
+    "a variable key": ("extra = {given: 1}", True),
+}
+
+
+@pytest.mark.parametrize("name", MAPPINGS)
+def test_a_mapping_of_the_same_function_says_what_is_passed(checkout: Path, name: str) -> None:
+    lines, may = MAPPINGS[name]
+    text = f"from flashinfer.norm import rmsnorm\ndef f(x, given, fast):\n    {lines}\n"
+    srt(checkout, f"{text}    return rmsnorm(x, **extra)\n")
+    index = SglangIndex.open(checkout, COMMIT)
+    assert index.calls(RMSNORM, passes="topk").used is may
+
+
+def test_a_mapping_with_the_argument_is_of_the_kernel_that_takes_it(checkout: Path) -> None:
+    text = "from flashinfer.norm import rmsnorm\ndef f(x):\n    extra = dict(topk=x)\n"
+    srt(checkout, f"{text}    return rmsnorm(x, **extra)\n")
+    index = SglangIndex.open(checkout, COMMIT)
+    assert index.calls(RMSNORM, omits="topk").used is False
+    assert index.calls(RMSNORM, omits="other").used is True
+
+
 # Every way to import and use --------------------------------------------------------------------
 
 USES = {

@@ -45,6 +45,11 @@ class ServerArgs:
                 return "fast"
             return "slow"
         return "fast"
+
+    wide: bool = False
+    device: str | None = None
+    state_dtype: str | None = None
+    moe_runner_backend: str = "auto"
 """
 OVERRIDE = """\
 @register_for("SampleForCausalLM")
@@ -131,7 +136,152 @@ def test_what_is_set_for_the_model_on_some_gpus_leaves_the_others_alone(ask: Ask
 
     assert [(w.how, w.gpus) for w in found.reach] == [("flag", ())]
     served = {(p.name, p.gpus) for p in found.served_by}
-    assert served == {("slow", ("SM100",)), ("narrow", ("SM100",)), ("other", ("SM90",))}
+    assert served == {("slow", ("SM100",)), ("other", ("SM90",))}
+
+
+def test_what_is_set_under_a_condition_on_the_configuration_is_not_chosen(ask: Ask) -> None:
+    """Neither branch of a question that only the model's configuration answers."""
+    text = """\
+@register_for("SampleForCausalLM")
+def _sample(server_args, hf_config):
+    overrides = {}
+    if is_sparse(hf_config):
+        if server_args.attention_backend is None:
+            overrides["attention_backend"] = "fast"
+    else:
+        overrides["attention_backend"] = "slow"
+    return overrides
+"""
+    files = {**FILES, f"{SRT}/arg_groups/model_overrides/sample.py": text}
+    found = ask(replace(ASKED, model="SampleForCausalLM"), files)
+    assert [(w.how, w.gpus) for w in found.reach] == [("flag", ())]
+    assert found.served_by == ()
+
+
+def test_what_a_question_about_the_class_answers_is_chosen(ask: Ask) -> None:
+    """`is_sparse` is one expression that asks for the class first."""
+    text = """\
+def is_sparse(config):
+    return class_of(config) in ("OtherForCausalLM",) and config.top_k is not None
+
+def class_of(config):
+    archs = getattr(config, "architectures", None)
+    return archs[0]
+
+@register_for("SampleForCausalLM", "OtherForCausalLM")
+def _sample(server_args, hf_config):
+    if is_sparse(hf_config):
+        return {"attention_backend": "slow"}
+    return {"attention_backend": "fast"}
+"""
+    files = {**FILES, f"{SRT}/arg_groups/model_overrides/sample.py": text}
+    mine = ask(replace(ASKED, model="SampleForCausalLM"), files)
+    assert [(w.how, w.gpus) for w in mine.reach] == [("some_models", ())]
+    other = ask(replace(ASKED, model="OtherForCausalLM"), files)
+    assert [w.how for w in other.reach] == ["flag"]
+
+
+@pytest.mark.parametrize(
+    ("condition", "how"),
+    [
+        ("quantization in ('modelopt_fp4', None)", "flag"),
+        ("server_args.quantization is None", "flag"),
+        ("server_args.state_dtype == 'bfloat16'", "some_gpus"),
+        ("server_args.wide", "some_gpus"),
+        ("envs.FAST.get()", "some_gpus"),
+        ("not server_args.wide", "some_models"),
+        ("server_args.device == 'cuda' and server_args.state_dtype is None", "some_models"),
+        ("not envs.FAST.get() and not is_hip()", "some_models"),
+        ("is_sm100_supported() and server_args.moe_runner_backend == 'auto'", "some_models"),
+        ("is_sm100_supported() or quantization == 'fp8'", "some_models"),
+        ("is_unset(server_args)", "some_models"),
+    ],
+)
+def test_only_what_a_launch_without_options_comes_to_is_chosen(
+    ask: Ask, condition: str, how: str
+) -> None:
+    text = f"""\
+def is_unset(cfg):
+    \"\"\"Whether nobody asked.\"\"\"
+    return cfg.attention_backend is None
+
+@register_for("SampleForCausalLM")
+def _sample(server_args, hf_config):
+    quantization = hf_config.quantization_config.get("quant_method")
+    if {condition}:
+        return {{"attention_backend": "fast"}}
+"""
+    files = {
+        **FILES,
+        f"{SRT}/arg_groups/model_overrides/sample.py": text,
+        f"{SRT}/environ.py": "class Envs:\n    FAST = EnvBool(False)\n",
+    }
+    found = ask(replace(ASKED, model="SampleForCausalLM"), files)
+    assert [w.how for w in found.reach] == [how]
+
+
+def test_a_way_out_further_in_is_a_condition_of_what_follows(ask: Ask) -> None:
+    text = """\
+@register_for("SampleForCausalLM")
+def _sample(server_args, hf_config):
+    if hf_config.quantization is not None:
+        if not is_packed(hf_config):
+            return {}
+    return {"attention_backend": "fast"}
+"""
+    files = {**FILES, f"{SRT}/arg_groups/model_overrides/sample.py": text}
+    assert [w.how for w in ask(replace(ASKED, model="SampleForCausalLM"), files).reach] == ["flag"]
+
+
+GENERAL = """\
+def later(server_args, config):
+    if {condition}:
+        if server_args.state_backend is None:
+            declare(state_backend="fast")
+"""
+
+
+@pytest.mark.parametrize(
+    ("condition", "how"),
+    [
+        ("server_args.deterministic", "flag"),
+        ("getattr(config.hf_config, 'chunks', None) is not None", "flag"),
+        ("not server_args.deterministic", "default"),
+    ],
+)
+def test_what_another_option_or_a_field_asks_for_is_no_default(
+    ask: Ask, condition: str, how: str
+) -> None:
+    options = "class ServerArgs:\n    state_backend: str | None = None\n"
+    files = {
+        f"{SRT}/server_args.py": f"{options}    deterministic: bool = False\n",
+        f"{SRT}/arg_groups/later.py": GENERAL.format(condition=condition),
+        f"{SRT}/layers/table.py": TABLE,
+    }
+    assert [w.how for w in ask(Question(apis=ASKED.apis), files).reach] == [how]
+
+
+def test_what_only_other_classes_are_led_to_is_not_for_this_one(ask: Ask) -> None:
+    hook = """\
+def adjust(server_args, model_arch):
+    if model_arch in ("OtherForCausalLM",):
+        apply_other(server_args)
+"""
+    other = """\
+def apply_other(server_args):
+    if server_args.state_backend is None:
+        declare(state_backend="fast")
+"""
+    files = {
+        f"{SRT}/server_args.py": "class ServerArgs:\n    state_backend: str | None = None\n",
+        f"{SRT}/arg_groups/hook.py": hook,
+        f"{SRT}/arg_groups/other_hook.py": other,
+        f"{SRT}/layers/table.py": TABLE,
+    }
+    asked = Question(apis=ASKED.apis, model="SampleForCausalLM")
+    assert [w.how for w in ask(asked, files).reach] == ["flag"]
+    asked = Question(apis=ASKED.apis, model="OtherForCausalLM")
+    assert [w.how for w in ask(asked, files).reach] == ["some_models"]
 
 
 def test_a_test_of_the_class_narrows_what_a_function_is_registered_for(ask: Ask) -> None:
@@ -166,6 +316,74 @@ def test_the_call_site_is_in_the_models_own_file(ask: Ask) -> None:
     assert (site.path, site.line) == (f"{SRT}/models/sample.py", 3)
     other = replace(ASKED, model="OtherForCausalLM")
     assert ask(other, FILES).call_site == ()
+
+
+def test_the_call_site_is_of_the_class_and_not_of_its_neighbours(ask: Ask) -> None:
+    """One that rests on another file's class makes none of the layers of its own file."""
+    text = (
+        "from sglang.srt.models.sample import SampleForCausalLM\n\n"
+        "class OldForCausalLM:\n    def __init__(self):\n        self.attn = RadixAttention()\n\n"
+        "class NewForCausalLM(SampleForCausalLM):\n    pass\n"
+    )
+    files = {**FILES, f"{SRT}/models/old.py": text}
+    (site,) = ask(replace(ASKED, model="NewForCausalLM"), files).call_site
+    assert (site.path, site.line) == (f"{SRT}/models/sample.py", 3)
+    (site,) = ask(replace(ASKED, model="OldForCausalLM"), files).call_site
+    assert (site.path, site.line) == (f"{SRT}/models/old.py", 5)
+
+
+def test_a_layer_of_the_decoder_comes_before_one_beside_it(ask: Ask) -> None:
+    beside = (
+        "from sglang.srt.models.sample import SampleForCausalLM\n\n"
+        "class Projector:\n    def __init__(self):\n        self.norm = RMSNorm(8)\n\n"
+        "class SeeingForCausalLM:\n    def __init__(self):\n"
+        "        self.projector = Projector()\n        self.model = SampleForCausalLM()\n"
+    )
+    files = {
+        **FILES,
+        f"{SRT}/models/seeing.py": beside,
+        f"{SRT}/models/sample.py": MODEL + "        self.norm = RMSNorm(8)\n",
+    }
+    asked = replace(ASKED, model="SeeingForCausalLM", layers=("RMSNorm",))
+    (site,) = ask(asked, files).call_site
+    assert (site.path, site.line) == (f"{SRT}/models/sample.py", 4)
+    files[f"{SRT}/models/sample.py"] = MODEL
+    (site,) = ask(asked, files).call_site
+    assert (site.path, site.line) == (f"{SRT}/models/seeing.py", 5)
+
+
+def test_a_file_that_can_not_be_parsed_says_nothing(ask: Ask) -> None:
+    files = {**FILES, f"{SRT}/models/sample.py": MODEL + "x = " + "(" * 300 + "\n"}
+    assert ask(replace(ASKED, model="SampleForCausalLM"), files).call_site == ()
+
+
+MODES = """\
+class Dispatcher:
+    def __init__(self, decode_backend, prefill_backend):
+        if decode_backend.is_fast():
+            from sglang.srt.layers.fast import Kernel
+            self.decode = Kernel()
+        if prefill_backend.is_fast():
+            from sglang.srt.layers.fast import Kernel
+            self.extend = Kernel()
+"""
+
+
+@pytest.mark.parametrize(
+    ("mode", "options"),
+    [("prefill", ["prefill"]), ("decode", ["decode"]), ("", ["decode", "prefill"])],
+)
+def test_the_option_of_a_mode_chooses_the_kernel_of_that_mode(
+    ask: Ask, mode: str, options: list[str]
+) -> None:
+    names = [f"    layer_{each}_backend: str | None = None" for each in ("decode", "prefill")]
+    files = {
+        f"{SRT}/server_args.py": "\n".join(["class ServerArgs:", *names, ""]),
+        f"{SRT}/layers/layer/start.py": MODES,
+        f"{SRT}/layers/fast.py": KERNEL,
+    }
+    found = ask(Question(apis=ASKED.apis, mode=mode), files)
+    assert [w.flag for w in found.reach] == [f"--layer-{each}-backend fast" for each in options]
 
 
 AFTER = """\
@@ -205,6 +423,63 @@ def _inner(x):
 def outer(x):
     return _inner(x)
 """
+ROUTED = """\
+from flashinfer import Wrapper, routed
+
+def _inner(x, given=False):
+    given |= is_made(x)
+    if given:
+        return routed(x)
+    else:
+        return Wrapper(x)
+
+def _between(x, y, given):
+    return _inner(x, given=given)
+
+@register_fused_func("none", "plain")
+def plain(x):
+    return _inner(x)
+
+@register_fused_func("none", "given")
+def outer(x):
+    return _between(x, 1, True)
+"""
+
+
+@pytest.mark.parametrize(
+    ("api", "changed", "runners"),
+    [
+        ("Wrapper", "", ["plain"]),
+        ("routed", "", ["plain", "given"]),
+        ("Wrapper", "given = is_made(x)", ["plain", "given"]),
+        ("Wrapper", "given &= is_made(x)", ["plain", "given"]),
+        ("Wrapper", "given = True", ["plain"]),
+        ("Wrapper", "given = False", ["plain", "given"]),
+    ],
+)
+def test_a_runner_that_passes_what_rules_a_branch_out_does_not_lead_there(
+    ask: Ask, api: str, changed: str, runners: list[str]
+) -> None:
+    options = "class ServerArgs:\n    moe_runner_backend: str = 'auto'\n"
+    text = ROUTED.replace("given |= is_made(x)", changed) if changed else ROUTED
+    files = {f"{SRT}/server_args.py": options, f"{SRT}/layers/runner.py": text}
+    found = ask(Question(apis=((f"flashinfer.{api}",),)), files)
+    assert [w.flag for w in found.reach] == [f"--moe-runner-backend {name}" for name in runners]
+
+
+def test_a_wrapper_in_another_file_is_come_to_likewise(ask: Ask) -> None:
+    wrapper = "from flashinfer import Wrapper\n\ndef wrap(x):\n    return Wrapper(x)\n"
+    text = ROUTED.replace("import Wrapper, routed", "import routed")
+    text = f"from sglang.srt.layers.wraps import wrap\n{text}".replace("Wrapper(x)", "wrap(x)")
+    files = {
+        f"{SRT}/server_args.py": "class ServerArgs:\n    moe_runner_backend: str = 'auto'\n",
+        f"{SRT}/layers/runner.py": text,
+        f"{SRT}/layers/wraps.py": wrapper,
+    }
+    found = ask(Question(apis=ASKED.apis), files)
+    assert [w.flag for w in found.reach] == ["--moe-runner-backend plain"]
+
+
 CONDITION = """\
 def start(backend):
     if get_state_backend().is_fast():

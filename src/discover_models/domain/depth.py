@@ -48,8 +48,8 @@ class Reach(Frozen):
 
     how: How
     """`default`: without any option; `some_gpus`: likewise, on those GPUs; `some_models`: SGLang
-    chooses it for them; `flag`: only with the option; `condition`: under a condition of the code;
-    `direct`: nothing that was read stands in between."""
+    chooses it for them, on those GPUs if any are named; `flag`: only with the option; `condition`:
+    under a condition of the code; `direct`: nothing that was read stands in between."""
     api: str
     flag: str = ""
     """``--attention-backend flashinfer``; empty where no option leads there."""
@@ -105,6 +105,8 @@ class Question:
     omits: str = ""
     latent: bool | None = None
     """Whether it is attention over a latent cache; None for what is no attention."""
+    mode: str = ""
+    """``prefill`` or ``decode`` for a kernel of one of the two."""
     model: str = ""
     """The class in `architectures`."""
     traits: frozenset[str] = frozenset()

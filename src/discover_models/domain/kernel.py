@@ -146,6 +146,7 @@ class Inventory(Frozen):
     """Full commit ids by source name (``sglang``, ``flashinfer``, ``sgl_cookbook``, …)."""
     kernels: tuple[ClassifiedKernel, ...]
     parallelism: tuple[Parallelism, ...]
+    """The serving configurations that SGLang takes; notes name those that it refuses."""
     group: str = ""
     """Repository seen first among those with the same kernels apart from quantisation."""
     variants: tuple[str, ...] = ()

@@ -312,6 +312,19 @@ def _by_interval(fields: Fields, count: int) -> list[MixerPlan] | None:
     return [MixerPlan("attention" if (i + 1) % every == 0 else "linear") for i in range(count)]
 
 
+def _by_group_size(fields: Fields, count: int) -> list[MixerPlan] | None:
+    """`layer_group_size`: the last layer of each group has full attention, the others linear.
+
+    Source: sglang python/sglang/srt/models/bailing_moe_v3.py (`is_linear_layer`); what kind of
+    linear attention it is, each class decides by itself.
+    """
+    size = fields.maybe_dim("layer_group_size")
+    if size is None or size.value is None or size.value < 2:
+        return None
+    linear = MixerPlan("linear attention", reason="no field says which linear attention it is")
+    return [MixerPlan("attention") if (i + 1) % size.value == 0 else linear for i in range(count)]
+
+
 def _by_window(fields: Fields, count: int) -> list[MixerPlan]:
     """Sliding windows where no list names the layers: by period, from a layer on, or all."""
     listed = fields.items("sliding_window")
@@ -342,6 +355,7 @@ _READERS = (
     _by_compression,
     _by_listed_layers,
     _by_interval,
+    _by_group_size,
     _by_hybrid_pattern,
     _without_attention,
     _by_an_unknown_rule,

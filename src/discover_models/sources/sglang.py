@@ -19,6 +19,7 @@ from discover_models.domain.kernel import CallLookup
 from discover_models.errors import SourceError
 from discover_models.sources.files import read_regular
 from discover_models.sources.kept_facts import KeptFacts
+from discover_models.sources.python_keywords import OPEN, keywords_by_line
 from discover_models.sources.python_names import last_name
 from discover_models.sources.python_source import parse_file, parse_python
 from discover_models.sources.python_uses import KINDS, Use
@@ -173,7 +174,7 @@ class SglangIndex:
         if not given:
             return found.use.kind == "called" and not passes
         return any(
-            (not passes or passes in names or "**" in names) and omits not in names
+            (not passes or passes in names or OPEN in names) and omits not in names
             for names in given
         )
 
@@ -184,12 +185,7 @@ class SglangIndex:
                 tree = parse_file(self._checkout / path, path)
             except SourceError:
                 tree = ast.Module([], [])
-            calls: dict[int, list[frozenset[str]]] = {}
-            for node in ast.walk(tree):
-                if isinstance(node, ast.Call):
-                    names = frozenset(k.arg or "**" for k in node.keywords)
-                    calls.setdefault(node.func.end_lineno or node.lineno, []).append(names)
-            self._calls_of[path] = calls
+            self._calls_of[path] = keywords_by_line(tree)
         return self._calls_of[path].get(line, [])
 
     def _evidence(self, found: Found) -> Iterator[Evidence]:

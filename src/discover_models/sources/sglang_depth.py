@@ -37,6 +37,16 @@ class Used:
     """The function of the kernel package in between, with its condition."""
 
 
+@dataclass(frozen=True)
+class _Settings:
+    """What chooses an option."""
+
+    certain: list[Setting]
+    """Those that hold with no option given."""
+    any: bool
+    """Whether there are others, of which that is not known."""
+
+
 class Depths:
     """Answers over the ways of one checkout."""
 
@@ -47,7 +57,8 @@ class Depths:
     def of(self, question: Question, uses: Sequence[Used], kernel_uses: Sequence[Place]) -> Depth:
         """`uses` of the question's APIs, and of the kernel package's functions of their names."""
         uses = [use for use in uses if not self._ways.for_another(use.path, question.model)]
-        reach = _together(r for use in uses for r in self._reaches(question, use))
+        every = _together(r for use in uses for r in self._reaches(question, use))
+        reach = _of_mode(every, question.mode)
         return Depth(
             reach=reach,
             call_site=self._call_site(question, bool(uses)),
@@ -61,7 +72,7 @@ class Depths:
     # Reach -------------------------------------------------------------------------------------
 
     def _reaches(self, question: Question, use: Used) -> Iterator[Reach]:
-        ways = self._ways.to(use.path, use.owner, use.condition)
+        ways = self._ways.to(use.path, use.owner, use.condition, use.api.rpartition(".")[2])
         for way in ways:
             if _fits(way, question):
                 yield from self._by_option(question, use, way)
@@ -77,7 +88,7 @@ class Depths:
     def _by_option(self, question: Question, use: Used, way: Way) -> Iterator[Reach]:
         evidence = (self._evidence(use.place), self._evidence(way.place))
         settings = self._settings(question, way.option)
-        chosen = [s for s in settings if s.value == way.value]
+        chosen = [s for s in settings.certain if s.value == way.value]
         for setting in chosen:
             generic = "some_gpus" if setting.gpus else "default"
             yield Reach(
@@ -89,29 +100,32 @@ class Depths:
                 evidence=(*evidence, self._evidence(setting.place)),
             )
         if not chosen:
-            declared = self._declared(way.option) == way.value and not settings
+            declared = self._declared(way.option) == way.value and not settings.any
             how = "default" if declared else "flag"
             yield Reach(how=how, api=use.api, flag=way.flag, evidence=evidence)
 
-    def _settings(self, question: Question, option: str) -> list[Setting]:
+    def _settings(self, question: Question, option: str) -> _Settings:
         """What chooses an option: for the model where anything does, else for all.
 
-        What is chosen for the model on some GPUs says nothing of the others.
+        What is chosen for the model on some GPUs says nothing of the others. Where it depends on
+        what is not known of the model, nothing is certain on those GPUs.
         """
         fitting = [
-            s
+            (s, self._ways.holds(s, question.model))
             for s in self._ways.settings
             if s.option == option
             and not s.elsewhere
             and s.latent in (None, question.latent)
             and s.traits <= question.traits
         ]
-        own = [s for s in fitting if question.model in s.models]
-        general = [s for s in fitting if s.general and not s.models]
-        if all(s.gpus for s in own):
-            taken = {gpu for s in own for gpu in s.gpus}
-            return own + [s for s in general if not taken & set(s.gpus)]
-        return own
+        own = [(s, holds) for s, holds in fitting if question.model in s.models and holds != "no"]
+        general = [
+            (s, holds) for s, holds in fitting if s.general and not s.models and holds != "no"
+        ]
+        if all(s.gpus for s, _ in own):
+            taken = {gpu for s, _ in own for gpu in s.gpus}
+            own += [(s, holds) for s, holds in general if not taken & set(s.gpus)]
+        return _Settings([s for s, holds in own if holds != "open"], any=bool(own))
 
     def _declared(self, option: str) -> str:
         """The value that an option has by itself, or that the option for all modes has."""
@@ -149,7 +163,7 @@ class Depths:
     ) -> Iterator[Provider]:
         settings = self._settings(question, option)
         by_value: dict[str, list[Setting]] = {}
-        for setting in settings:
+        for setting in settings.certain:
             if flag(option, setting.value) not in flags and setting.value not in _OPEN_VALUES:
                 by_value.setdefault(setting.value, []).append(setting)
         for value, chosen in by_value.items():
@@ -185,6 +199,15 @@ def _together(ways: Iterable[Reach]) -> tuple[Reach, ...]:
         lines = found.setdefault(way.model_copy(update={"evidence": ()}), [])
         lines += (line for line in way.evidence if line not in lines)
     return tuple(way.model_copy(update={"evidence": tuple(lines)}) for way, lines in found.items())
+
+
+def _of_mode(ways: tuple[Reach, ...], mode: str) -> tuple[Reach, ...]:
+    """Without what chooses another mode's kernel, where an option chooses that of the mode."""
+    modes = [(way, _MODES.search(_option(way.flag))) for way in ways if way.flag]
+    if not any(found and found[1] == mode for _, found in modes):
+        return ways
+    others = [way for way, found in modes if found and found[1] != mode]
+    return tuple(way for way in ways if way not in others)
 
 
 def _fits(way: Way, question: Question) -> bool:

@@ -10,22 +10,29 @@ from __future__ import annotations
 import ast
 import os
 import re
-import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TypeGuard
 
+from discover_models.errors import SourceError
 from discover_models.sources.files import read_or_nothing
+from discover_models.sources.python_source import parse_python
+from discover_models.sources.sglang_calls import reached
 from discover_models.sources.sglang_files import PACKAGE, python_files
+from discover_models.sources.sglang_launch import Holds, Launch, assigned_once, expanded
 
 _REGISTRY = f"{PACKAGE}/srt/layers/attention/attention_registry.py"
 _OPTIONS = ("srt/server_args.py", "srt/arg_groups/**/*.py")
+_ENVIRONMENT = f"{PACKAGE}/srt/environ.py"
 _ATTENTION = "attention_backend"
+_ATTENTION_LAYER = "RadixAttention"
 _HOPS = 3
 _IMPORTERS = 8
 """A file that more files import says nothing of how it is come to."""
+_CLASSES = 200
+"""Functions and classes that a model is followed through; the largest rests on some fifty."""
 _ELSEWHERE = re.compile(r"hip|npu|xpu|cpu\b|mps|amx|musa|hpu|mlx|out_of_tree|is_mi\d", re.I)
 """Conditions of hardware that FlashInfer is not for."""
 _OTHER_VALUES = ("aiter", "wave", "ascend", "torch_native", "flex_attention")
@@ -44,8 +51,8 @@ _IMPORTED = re.compile(rb"(?<!as )\b([A-Za-z_]\w*)")
 _DEFINED = re.compile(rb"^(?:async )?(?:def|class) (\w+)", re.MULTILINE)
 _NO_SERVING = ("test", "multimodal_gen", "benchmark", "lang")
 """Parts of the package that serve no language model."""
-_Importer = tuple[str, str, tuple[str, ...]]
-"""File, outermost function and conditions of a use of what was imported."""
+_Importer = tuple[str, str, str, tuple[str, ...]]
+"""File, outermost function, name and conditions of a use of what was imported."""
 
 
 @dataclass(frozen=True)
@@ -85,6 +92,10 @@ class Setting:
     general: bool
     """Whether it is what a model gets that nothing else was said of."""
     place: Place
+    whatever: bool = False
+    """Whether it belongs to the rule for all models, which decides in every case."""
+    decided_by: tuple[str, ...] = ()
+    """The conditions with what their variables stand for, and what must not come later."""
 
     @property
     def gpus(self) -> tuple[str, ...]:
@@ -166,6 +177,9 @@ def _asked_for(node: ast.expr, *, wanted: bool) -> Iterator[str]:
 def latent_only(conditions: Iterable[str]) -> bool | None:
     """What conditions say of multi-head latent attention."""
     for condition in conditions:
+        # That not both hold says nothing of either.
+        if condition.startswith("not (") and " and " in condition:
+            continue
         if re.search(r"use_mla_backend", condition):
             return len(re.findall(r"\bnot\b", condition)) % 2 == 0
     return None
@@ -177,7 +191,7 @@ class Ways:
     def __init__(self, checkout: Path) -> None:
         self._checkout = checkout
         self._read: dict[str, _File] = {}
-        self._found_ways: dict[tuple[str, str, str], tuple[Way, ...]] = {}
+        self._found_ways: dict[tuple[str, str, str, str], tuple[Way, ...]] = {}
         self._found_importers: dict[tuple[str, str], tuple[_Importer, ...]] = {}
 
     # Options -----------------------------------------------------------------------------------
@@ -212,6 +226,8 @@ class Ways:
                 continue
             models = tuple(t for d in function.decorator_list for t in _texts(d))
             held = _held(function) if models else dict[str, list[tuple[str, tuple[str, ...]]]]()
+            known = {**self._constants(path), **assigned_once(function)}
+            classes = self._classes_asked(function.name)
             chooses = re.search(r"default_attn_backend", function.name) is not None
             for statement, conditions in statements(function.body):
                 for option, value, extra, line in _writes(statement, held, chooses=chooses):
@@ -221,25 +237,121 @@ class Ways:
                         asked = [part for c in said for part in asked_for(c)]
                         # A test of the class narrows what the function is registered for.
                         narrowed = tuple(m for c in asked for m in _MODEL.findall(c))
-                        named = narrowed or models
+                        named = narrowed or models or classes
                         general = chooses or any(f"{option} is None" in c for c in asked)
-                        yield Setting(option, value, said, named, general, place)
+                        decided = tuple(expanded(c, known) for c in said)
+                        yield Setting(option, value, said, named, general, place, chooses, decided)
+
+    def _classes_asked(self, function: str) -> tuple[str, ...]:
+        """The classes without which nothing calls a function; empty where that is open."""
+        places = self._calls_by_name.get(function, ())
+        asked = [
+            [m for c in place for p in asked_for(c) for m in _MODEL.findall(p)] for place in places
+        ]
+        return tuple(dict.fromkeys(m for found in asked for m in found)) if all(asked) else ()
+
+    @cached_property
+    def _calls_by_name(self) -> dict[str, list[tuple[str, ...]]]:
+        """Functions that only a statement of their own calls, and the conditions around each."""
+        found: dict[str, list[tuple[str, ...]]] = {}
+        for path in self._option_files:
+            for statement, _, conditions in self._file(path).statements:
+                match statement:
+                    case ast.Expr(
+                        value=ast.Call(func=ast.Name(id=name) | ast.Attribute(attr=name))
+                    ):
+                        found.setdefault(name, []).append(conditions)
+                    case _:
+                        pass
+        return found
+
+    def _constants(self, path: str) -> dict[str, ast.expr]:
+        """The literals that a module gives a name once."""
+        literal = ast.Tuple | ast.List | ast.Set
+        names = assigned_once(
+            ast.Module([s for s in self._tree(path).body if isinstance(s, ast.Assign)], [])
+        )
+        return {name: value for name, value in names.items() if isinstance(value, literal)}
+
+    def holds(self, setting: Setting, model: str) -> Holds:
+        """Whether it is in force for a class of models when no option is given."""
+        found = self._launch.holds(setting.decided_by, model)
+        return "free" if setting.whatever and found == "open" else found
+
+    @cached_property
+    def _launch(self) -> Launch:
+        return Launch(self._defaults, self._environment, self._expression, for_other_hardware)
+
+    @cached_property
+    def _defaults(self) -> dict[str, object]:
+        """The options whose default is a constant."""
+        found: dict[str, object] = {}
+        for path in self._option_files:
+            for node in ast.walk(self._tree(path)):
+                match node:
+                    case ast.AnnAssign(target=ast.Name(id=name), value=ast.Constant(value=value)):
+                        found.setdefault(name, value)
+                    case _:
+                        pass
+        return found
+
+    @cached_property
+    def _environment(self) -> dict[str, object]:
+        found: dict[str, object] = {}
+        for node in ast.walk(self._tree(_ENVIRONMENT)):
+            match node:
+                case ast.Assign(
+                    targets=[ast.Name(id=name)],
+                    value=ast.Call(func=ast.Name(), args=[ast.Constant(value=value), *_]),
+                ):
+                    found[name] = value
+                case _:
+                    pass
+        return found
+
+    def _expression(self, name: str) -> ast.expr | None:
+        """What a function returns that only one module defines, if that is one expression."""
+        functions = self._option_functions.get(name, ())
+        if not functions:
+            paths = dict.fromkeys(path for path, _ in self._definitions.get(name, ()))
+            functions = [
+                f
+                for path in paths
+                for f in self._tree(path).body
+                if isinstance(f, ast.FunctionDef) and f.name == name
+            ]
+        return _returned(functions[0]) if len(functions) == 1 else None
+
+    @cached_property
+    def _option_functions(self) -> dict[str, list[ast.FunctionDef]]:
+        found: dict[str, list[ast.FunctionDef]] = {}
+        for path in self._option_files:
+            for node in ast.walk(self._tree(path)):
+                if isinstance(node, ast.FunctionDef):
+                    found.setdefault(node.name, []).append(node)
+        return found
 
     # Ways --------------------------------------------------------------------------------------
 
-    def to(self, path: str, owner: str, condition: str) -> tuple[Way, ...]:
-        """The options that lead to a use in `owner`, an outermost function or class of a file."""
-        if (path, owner, condition) not in self._found_ways:
-            found = dict.fromkeys(self._to(path, owner, (condition,), 0, frozenset()))
-            self._found_ways[path, owner, condition] = tuple(found)
-        return self._found_ways[path, owner, condition]
+    def to(self, path: str, owner: str, condition: str, name: str) -> tuple[Way, ...]:
+        """The options that lead to a use of `name` in an outermost function or class of a file."""
+        if (path, owner, condition, name) not in self._found_ways:
+            found = dict.fromkeys(self._to(path, owner, name, (condition,), 0, frozenset()))
+            self._found_ways[path, owner, condition, name] = tuple(found)
+        return self._found_ways[path, owner, condition, name]
 
     def _to(
-        self, path: str, owner: str, conditions: Sequence[str], hops: int, seen: frozenset[str]
+        self,
+        path: str,
+        owner: str,
+        used: str,
+        conditions: Sequence[str],
+        hops: int,
+        seen: frozenset[str],
     ) -> Iterator[Way]:
         ways = [
             *self._registered(path),
-            *self._runners(path, owner),
+            *self._runners(path, owner, used),
             *self._asked(path, conditions),
             *self._tables(path, owner),
         ]
@@ -247,8 +359,8 @@ class Ways:
             yield from ways
             return
         for name in self._leading_to(path, owner):
-            for where, function, around in self._importers(path, name):
-                yield from self._to(where, function, around, hops + 1, seen | {path})
+            for where, function, alias, around in self._importers(path, name):
+                yield from self._to(where, function, alias, around, hops + 1, seen | {path})
 
     def _registered(self, path: str) -> Iterator[Way]:
         for module, name, latent, line in self._registry:
@@ -268,16 +380,19 @@ class Ways:
                         found += [(statement.module, n, latent, statement.lineno) for n in names]
         return tuple(found)
 
-    def _runners(self, path: str, owner: str) -> Iterator[Way]:
+    def _runners(self, path: str, owner: str, used: str) -> Iterator[Way]:
         """From functions that are registered for a runner, through functions of the same file."""
         functions = {f.name: f for f in self._tree(path).body if isinstance(f, ast.FunctionDef)}
-        calls = {name: used & functions.keys() for name, used in self._file(path).bound}
+        bodies: dict[str, list[tuple[ast.stmt, tuple[str, ...]]]] = {}
         for name, function in functions.items():
             for decorator in function.decorator_list:
                 if "register_fused_func" not in ast.unparse(decorator):
                     continue
                 texts = list(_texts(decorator))
-                if len(texts) == 2 and owner in _reachable(name, calls):
+                bodies = bodies or {n: list(statements(f.body)) for n, f in functions.items()}
+                live = reached(name, functions, bodies).get(owner)
+                elsewhere = used in _names(functions[owner]) - live if live is not None else True
+                if len(texts) == 2 and not elsewhere:
                     place = self._place(path, decorator.lineno)
                     yield Way("moe_runner_backend", texts[1], None, place)
 
@@ -361,31 +476,56 @@ class Ways:
         self, path: str, top: str, owner: str, imported: ast.ImportFrom, around: tuple[str, ...]
     ) -> Iterator[_Importer]:
         """Where what was imported is used; within a function that is where it is imported."""
-        if top:
-            yield path, top, around
-            return
         alias = next(a.asname or a.name for a in imported.names if a.name == owner)
+        if top:
+            yield path, top, alias, around
+            return
         for name, conditions in self._file(path).uses(alias):
-            yield path, name, conditions
+            yield path, name, alias, conditions
 
     # The model's own file ----------------------------------------------------------------------
 
     def layer_lines(self, model: str, layers: Iterable[str]) -> tuple[Place, ...]:
-        """Where a model's class, or a file of models that it imports, makes one of the layers."""
-        wanted = frozenset(layers)
+        """Where a model's class, or one that it rests on or makes, makes one of the layers.
+
+        A file with attention comes first: others hold what is beside the decoder, such as the
+        projector of a vision model.
+        """
+        found = list(self._made(model, frozenset(layers)))
+        decoders = (lines for path, lines in found if self._has_attention(path))
+        lines = next(decoders, found[0][1] if found else ())
+        return tuple(lines[:3])
+
+    def _has_attention(self, path: str) -> bool:
+        calls = self._file(path).calls.values()
+        return any(name == _ATTENTION_LAYER for made in calls for name, _ in made)
+
+    def _made(self, model: str, wanted: frozenset[str]) -> Iterator[tuple[str, tuple[Place, ...]]]:
+        """Each file and its lines of one function or class, the nearest to the model's first."""
         start = self._models.get(model)
-        queue = [start] if start else []
-        seen: set[str] = set()
-        while queue:
-            path = queue.pop(0)
-            if path in seen or len(seen) > _IMPORTERS:
+        queue = [(start, model)] if start else []
+        seen: set[tuple[str, str]] = set()
+        while queue and len(seen) < _CLASSES:
+            path, top = queue.pop(0)
+            if (path, top) in seen:
                 continue
-            seen.add(path)
-            lines = [line for name, line in self._file(path).calls if name in wanted]
+            seen.add((path, top))
+            lines = {line for name, line in self._file(path).calls.get(top, ()) if name in wanted}
             if lines:
-                return tuple(self._place(path, line) for line in sorted(lines)[:3])
-            queue += self._model_imports(path)
-        return ()
+                yield path, tuple(self._place(path, line) for line in sorted(lines))
+            queue += self._used_by(path, top)
+
+    def _used_by(self, path: str, top: str) -> Iterator[tuple[str, str]]:
+        """The functions and classes that one of a file of models uses, of that file first."""
+        file = self._file(path)
+        names = next((used for name, used in file.bound if name == top), frozenset[str]())
+        yield from ((path, name) for name, _ in file.bound if name in names and name != top)
+        for node in file.imports:
+            other = f"python/{(node.module or '').replace('.', '/')}.py"
+            if (node.module or "").startswith("sglang.srt.models."):
+                for alias in node.names:
+                    if (alias.asname or alias.name) in names:
+                        yield other, alias.name
 
     def for_another(self, path: str, model: str) -> bool:
         """Whether a file is of other models only: their own, or in a folder of their layers."""
@@ -498,10 +638,8 @@ class _File:
     def tree(self) -> ast.Module:
         """The syntax; empty for what can't be parsed."""
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                return ast.parse(self._content)
-        except (SyntaxError, ValueError, RecursionError):
+            return parse_python(self._content, "")
+        except SourceError:
             return ast.Module([], [])
 
     @cached_property
@@ -510,7 +648,7 @@ class _File:
 
     @cached_property
     def _nodes(self) -> tuple[ast.AST, ...]:
-        kinds = ast.ImportFrom | ast.Call | ast.Dict
+        kinds = ast.ImportFrom | ast.Dict
         return tuple(node for node in ast.walk(self.tree) if isinstance(node, kinds))
 
     @cached_property
@@ -518,10 +656,16 @@ class _File:
         return tuple(node for node in self._nodes if isinstance(node, ast.ImportFrom))
 
     @cached_property
-    def calls(self) -> tuple[tuple[str, int], ...]:
-        """The last name of what is called, and the line."""
-        calls = (node for node in self._nodes if isinstance(node, ast.Call))
-        return tuple((_last(node.func), node.lineno) for node in calls)
+    def calls(self) -> dict[str, tuple[tuple[str, int], ...]]:
+        """By outermost function or class: the last name of what is called, and the line."""
+        return {
+            getattr(top, "name", ""): tuple(
+                (_last(node.func), node.lineno)
+                for node in ast.walk(top)
+                if isinstance(node, ast.Call)
+            )
+            for top in self.tree.body
+        }
 
     @cached_property
     def tables(self) -> tuple[tuple[str, str, int], ...]:
@@ -568,13 +712,27 @@ def statements(
             test = ast.unparse(statement.test)
             yield from statements(statement.body, (*conditions, test))
             yield from statements(statement.orelse, (*conditions, f"not ({test})"))
-            if statement.body and isinstance(statement.body[-1], ast.Return | ast.Raise):
+            if _leaves(statement.body):
                 conditions = (*conditions, f"not ({test})")
+            else:
+                conditions = (*conditions, *_left_within(statement))
             continue
         for name in ("body", "orelse", "finalbody"):
             yield from statements(getattr(statement, name, ()), conditions)
         for handler in getattr(statement, "handlers", ()):
             yield from statements(handler.body, conditions)
+
+
+def _leaves(body: Sequence[ast.stmt]) -> bool:
+    return bool(body) and isinstance(body[-1], ast.Return | ast.Raise)
+
+
+def _left_within(statement: ast.If) -> Iterator[str]:
+    """What does not hold after an `if` with ways out further in."""
+    test = ast.unparse(statement.test)
+    for inner in statement.body:
+        if isinstance(inner, ast.If) and _leaves(inner.body):
+            yield f"not (({test}) and ({ast.unparse(inner.test)}))"
 
 
 _Held = Mapping[str, Sequence[tuple[str, tuple[str, ...]]]]
@@ -586,10 +744,18 @@ def _held(function: ast.FunctionDef) -> _Held:
     for statement, conditions in statements(function.body):
         match statement:
             case ast.Assign(targets=[ast.Name(id=name)], value=ast.Constant(value=str(text))):
-                found.setdefault(name, []).append((text, conditions))
+                earlier = found.setdefault(name, [])
+                # What is given later, on further conditions, takes the place of it.
+                earlier[:] = [(t, (*c, _unless(conditions, c))) for t, c in earlier]
+                earlier.append((text, conditions))
             case _:
                 pass
     return found
+
+
+def _unless(later: tuple[str, ...], earlier: tuple[str, ...]) -> str:
+    further = [f"({c})" for c in later if c not in earlier]
+    return f"not ({' and '.join(further) or True})"
 
 
 def _writes(
@@ -619,6 +785,19 @@ def _writes(
     for name, value in pairs:
         for text, extra in _choices(value, held):
             yield name, text, extra, value.lineno
+
+
+def _returned(function: ast.FunctionDef) -> ast.expr | None:
+    """What a function of plain assignments returns, in terms of what it is given."""
+    *before, last = function.body
+    plain = (ast.Assign, ast.ImportFrom)
+    documented = before[1:] if before and isinstance(before[0], ast.Expr) else before
+    if not isinstance(last, ast.Return) or last.value is None:
+        return None
+    if not all(isinstance(statement, plain) for statement in documented):
+        return None
+    text = expanded(ast.unparse(last.value), assigned_once(function))
+    return ast.parse(text, mode="eval").body
 
 
 def _choices(value: ast.expr, held: _Held) -> Iterator[tuple[str, tuple[str, ...]]]:
@@ -667,17 +846,6 @@ def _last(node: ast.expr) -> str:
     if isinstance(node, ast.Name):
         return node.id
     return node.attr if isinstance(node, ast.Attribute) else ""
-
-
-def _reachable(start: str, calls: dict[str, frozenset[str]]) -> frozenset[str]:
-    seen: set[str] = set()
-    queue = [start]
-    while queue:
-        name = queue.pop()
-        if name not in seen:
-            seen.add(name)
-            queue.extend(calls.get(name, ()))
-    return frozenset(seen)
 
 
 def _module(path: str) -> str:

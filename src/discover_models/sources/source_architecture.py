@@ -21,7 +21,7 @@ from discover_models.sources.cache import DiskCache
 from discover_models.sources.class_defaults import defaults_by_place
 from discover_models.sources.config_defaults import ConfigLookup
 from discover_models.sources.contents import Contents
-from discover_models.sources.files import read_or_nothing
+from discover_models.sources.files import read_inside
 
 if TYPE_CHECKING:
     from discover_models.sources.sglang_models.checkout import SglangSource
@@ -67,6 +67,11 @@ def _sentences() -> Generator[None]:
     except Exception as error:
         kind = type(error).__name__
         raise SourceError(f"following the class's source failed: {kind}: {error}") from error
+
+
+def _classes(config: Mapping[str, object]) -> tuple[str, ...]:
+    names = config.get("architectures")
+    return tuple(map(str, cast("list[Any]", names))) if isinstance(names, list) else ()
 
 
 class SourceArchitectures:
@@ -154,10 +159,9 @@ class SourceArchitectures:
 
     def defined(self, config: Mapping[str, object]) -> Evidence | None:
         """Where the model's class is defined; None where no file of the models defines it."""
-        names = config.get("architectures")
-        for name in cast("list[Any]", names) if isinstance(names, list) else ():
-            if str(name) in self._definitions:
-                path, line = self._definitions[str(name)]
+        for name in _classes(config):
+            if name in self._definitions:
+                path, line = self._definitions[name]
                 return Evidence(
                     repository="sglang",
                     commit=self._commit,
@@ -167,17 +171,45 @@ class SourceArchitectures:
                 )
         return None
 
-    @cached_property
+    def lacks(self, config: Mapping[str, object]) -> Evidence | None:
+        """That no file of the models defines a class that the configuration names; None where one
+        does, where it names none, and where a file could not be read."""
+        names = _classes(config)
+        if not names or self.defined(config) is not None or self._unread:
+            return None
+        return Evidence(
+            repository="sglang",
+            commit=self._commit,
+            path=MODELS,
+            looked_for=" or ".join(f"class {name}" for name in names),
+            found=False,
+        )
+
+    @property
     def _definitions(self) -> dict[str, tuple[str, int]]:
         """Path and line of every class in the folder of the models, the first of a name."""
+        return self._searched[0]
+
+    @property
+    def _unread(self) -> bool:
+        """Whether a file of the models could not be read."""
+        return self._searched[1]
+
+    @cached_property
+    def _searched(self) -> tuple[dict[str, tuple[str, int]], bool]:
         found: dict[str, tuple[str, int]] = {}
+        unread = False
         for file in sorted((self._checkout / MODELS).rglob("*.py")):
             path = file.relative_to(self._checkout).as_posix()
-            content = b"\n" + read_or_nothing(self._checkout, path)
+            try:
+                content = b"\n" + read_inside(self._checkout, path)
+            except SourceError:
+                unread = True
+                continue
             for match in _CLASS.finditer(content):
                 line = content.count(b"\n", 0, match.start() + 1)
                 found.setdefault(match[1].decode(), (path, line))
-        return found
+        return found, unread
 
     def _interpret(self, config: Mapping[str, object]) -> Architecture:
         # Most runs need no class's source, so they don't load what follows it.

@@ -118,6 +118,13 @@ def test_mamba_1_expands_the_hidden_size() -> None:
     assert values(mixer) == {"channels": 128, "state_size": 16, "dt_rank": 4, "conv_kernel": 4}
 
 
+def test_mamba_1_without_attention_says_its_width_itself() -> None:
+    section = {"expand": 16, "state_size": 8, "time_step_rank": 4, "conv_kernel": 4}
+    mixer = at(read(layer_types=["mamba"] * 4, **section), 0).mixer
+    assert isinstance(mixer, Mamba1Mixer)
+    assert mixer.channels.value == BASE["intermediate_size"]
+
+
 @pytest.mark.parametrize(("said", "normed"), [({}, True), ({"mamba_rms_norm": False}, False)])
 def test_mamba_2_may_lack_the_gated_norm(said: dict[str, bool], normed: bool) -> None:
     section = {"mamba_num_heads": 8, "mamba_head_dim": 16, "mamba_n_groups": 2,

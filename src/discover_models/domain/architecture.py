@@ -287,6 +287,8 @@ class Moe(Frozen):
     """Gate and up are clamped first."""
     routing_bias: bool = False
     """A learnt bias takes part in choosing experts (not in weighing them)."""
+    choices: Dim | None = None
+    """How many the router chooses from, where some of them have no weights."""
     latent_norm: bool = False
     """An RMS norm over the latent width follows the experts."""
     merged_front: bool = False

@@ -52,7 +52,7 @@ class MoeRoutingFamily:
 
 
 def _need(group: LayerGroup, moe: Moe, vocab: Dim) -> Need | None:
-    axes = {"num_experts": moe.experts, "topk": moe.top_k}
+    axes = {"num_experts": moe.choices or moe.experts, "topk": moe.top_k}
     if moe.routing == "hash_routing":
         return Need(
             spec=HASH_TOPK,

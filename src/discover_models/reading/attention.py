@@ -473,7 +473,11 @@ def _mamba_head_dim(fields: Fields, heads: tuple[str, ...], names: tuple[str, ..
 
 
 def _mamba1(fields: Fields) -> Mamba1Mixer:
-    """Mamba-1 expands the hidden size; `dt_rank` may be a word for a sixteenth of it."""
+    """Mamba-1 expands the hidden size; `dt_rank` may be a word for a sixteenth of it.
+
+    Under the plain names, of a model without attention, `intermediate_size` is the width itself
+    (sglang python/sglang/srt/models/falcon_mamba.py); beside attention it is the MLP's.
+    """
     hidden = fields.dim(*HIDDEN)
     factor = fields.maybe_dim("mamba_expand", "expand")
     sixteenth = (hidden + 15) // 16
@@ -481,7 +485,8 @@ def _mamba1(fields: Fields) -> Mamba1Mixer:
         rank = sixteenth
     else:
         rank = fields.dim("mamba_dt_rank", "time_step_rank")
-    own = fields.maybe_dim("intermediate_size") if factor is None else None
+    beside_attention = fields.maybe_dim("mamba_expand") is not None
+    own = None if beside_attention else fields.maybe_dim("intermediate_size")
     return Mamba1Mixer(
         channels=own or (factor * hidden if factor is not None else fields.dim("mamba_expand")),
         state_size=fields.dim(*_STATE_SIZE),

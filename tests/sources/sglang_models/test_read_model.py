@@ -9,6 +9,7 @@ from discover_models.domain.architecture import (
     Architecture,
     DenseMlp,
     GqaAttention,
+    Mamba1Mixer,
     MambaMixer,
     Moe,
     OtherMixer,
@@ -20,6 +21,7 @@ from discover_models.sources.sglang_models.interpreter import new_machine
 from discover_models.sources.sglang_models.model_source import read_class, read_model
 from discover_models.sources.sglang_models.registry import registered
 from discover_models.sources.sglang_models.to_architecture import to_architecture
+from layers import names, needed
 from sglang_miniature import CONFIG, DENSE, MOE, MOE_CONFIG, write_sglang
 
 
@@ -130,6 +132,58 @@ def test_only_a_norm_that_is_called_with_the_residual_is_fused(tmp_path: Path) -
     }
 
 
+STAGES = """
+def append_stages(*stages):
+    return stages
+
+class Declaration:
+    def __init__(self, read):
+        self.read = read
+
+class Readout:
+    def update_and_read(self, update, x, residual, norm):
+        return norm(x, residual)
+
+class KernelReadout(Readout):
+    def update_and_read(self, update, x, residual, norm):
+        return kernel_of("")(norm, x, residual, None)
+
+class UnfusedReadout(Readout):
+    def update_and_read(self, update, x, residual, norm):
+        if residual is not None:
+            x = update.update(x, residual)
+        return self.read(x, norm)
+
+class ReplacingReadout(UnfusedReadout):
+    def read(self, residual, norm):
+        return norm(residual), norm(residual)
+"""
+
+
+@pytest.mark.parametrize(
+    ("read", "fused"),
+    [("Readout", True), ("KernelReadout", True),
+     ("UnfusedReadout", False), ("ReplacingReadout", False)],
+)  # fmt: skip
+def test_the_declared_read_of_a_stage_decides_whether_its_norm_is_fused(
+    tmp_path: Path, read: str, fused: bool
+) -> None:
+    package = tmp_path / "python/sglang/srt/layers/layer_boundary"
+    package.mkdir(parents=True)
+    (package / "factories.py").write_text(STAGES, encoding="utf-8")
+    toy = DENSE.replace(
+        "        self.post_norm = RMSNorm(config.hidden_size)\n",
+        "        self.post_norm = RMSNorm(config.hidden_size)\n"
+        f"        stage = (factories.Declaration(factories.{read}()), self.post_norm)\n"
+        "        (self.boundary,) = factories.append_stages(stage)\n",
+    )
+    line = "from sglang.srt.layers.layer_boundary import factories\n"
+    norms = architecture(tmp_path, CONFIG, toy=line + toy).groups[-1].norms or ()
+    assert {n.kind for n in norms if n.name == "post_norm"} == {
+        "fused_add_rmsnorm" if fused else "rmsnorm"
+    }
+
+
 def test_dispatch_table_module_alias_and_inheritance_from_another_file(tmp_path: Path) -> None:
     found = architecture(tmp_path, MOE_CONFIG)
     by_layers = {group.layers: group for group in found.groups}
@@ -188,6 +242,21 @@ def test_routing(tmp_path: Path, fields: dict[str, object], routing: str) -> Non
     assert isinstance(moe, Moe)
     assert moe.routing == routing
     assert not any(u.what == "routing" for u in found.unmapped)
+
+
+def test_a_router_chooses_also_from_experts_without_weights(tmp_path: Path) -> None:
+    text = MOE.replace("torch.empty(config.num_experts))", "torch.empty(config.num_experts + 8))")
+    text = text.replace("empty((config.num_experts, ", "empty((config.num_experts + 8, ")
+    fields = {"scoring_func": "softmax", "n_group": None}
+    found = architecture(tmp_path, {**MOE_CONFIG, **fields}, toy_moe=text)
+
+    moe = found.groups[-1].ffn
+    assert isinstance(moe, Moe)
+    assert moe.experts.value == 16
+    assert "topk_softmax_bias_e24_k2" in names(needed(found))
+    (zero,) = [u for u in found.unmapped if u.what == "experts without weights"]
+    assert zero.reason.startswith("8 of 24 choices of the router have no weights")
+    assert zero.evidence
 
 
 @pytest.mark.parametrize(
@@ -379,6 +448,47 @@ def test_the_norm_after_the_last_layer(tmp_path: Path, call: str, kind: str) -> 
     assert found.final_norm.evidence
 
 
+@pytest.mark.parametrize(
+    ("own", "kind"),
+    [("return self.norm(x)", "rmsnorm"),
+     ("return self.norm(super().forward(x, residual))", "fused_add_rmsnorm")],
+)  # fmt: skip
+def test_a_method_that_is_overridden_and_not_called_does_not_run(
+    tmp_path: Path, own: str, kind: str
+) -> None:
+    method = "    def forward(self, x, residual=None):\n"
+    text = DENSE.replace(
+        "        self.norm = RMSNorm(config.hidden_size)\n",
+        "        self.norm = RMSNorm(config.hidden_size)\n\n"
+        f"{method}        return self.norm(x, residual)\n\n"
+        f"class OwnModel(ToyModel):\n{method}        {own}\n",
+    ).replace("model_class = ToyModel", "model_class = OwnModel")
+    found = architecture(tmp_path, CONFIG, toy=text)
+
+    assert found.final_norm is not None
+    assert found.final_norm.kind == kind
+
+
+@pytest.mark.parametrize(("heads", "one"), [("heads", True), ("heads * (n + 1)", False)])
+def test_a_list_with_an_attention_layer_for_each_loop_is_one_mixer(
+    tmp_path: Path, heads: str, one: bool
+) -> None:
+    text = DENSE.replace(
+        "self.attn = RadixAttention(\n            heads, self.head_dim, 1.0, kv_heads, layer_id,"
+        " sliding_window_size=window\n        )",
+        "self.attn = nn.ModuleList()\n        for n in range(config.num_loops):\n"
+        f"            self.attn.append(RadixAttention({heads}, self.head_dim, 1.0, kv_heads,"
+        " layer_id + n * config.num_hidden_layers))",
+    )
+    assert text != DENSE
+    mixer = architecture(tmp_path, {**CONFIG, "num_loops": 2}, toy=text).groups[0].mixer
+
+    assert isinstance(mixer, GqaAttention) == one
+    if isinstance(mixer, GqaAttention):
+        assert (mixer.q_heads.value, mixer.kv_heads.value, mixer.qk_norm) == (4, 2, "per_head")
+        assert mixer.rope is not None
+
+
 def test_two_equal_attention_layers_are_one_mixer(tmp_path: Path) -> None:
     twice = "nn.ModuleList([ToyAttention(config, layer_id) for _ in range(2)])"
     text = DENSE.replace("self.self_attn = ToyAttention(config, layer_id)",
@@ -432,6 +542,57 @@ def test_attention_and_mamba_in_one_layer_are_both_mixers(tmp_path: Path, normed
     assert isinstance(ffn, DenseMlp)
     assert ffn.intermediate.value == 160
     assert linears(found, 0)["mamba.in_proj"] == (128 + 256 + 8, 64)
+
+
+MAMBA1 = """
+class MambaMixer1(nn.Module):
+    def __init__(self, config):
+        super().__init__()
+        self.ssm_state_size, self.time_step_rank = config.states, 8
+        self.conv1d = MergedColumnParallelLinear(4, [config.inner])
+        self.conv1d.weight.data = self.conv1d.weight.data.unsqueeze(1)
+        self.in_proj = MergedColumnParallelLinear(config.hidden_size, [config.inner] * 2)
+        self.x_proj = RowParallelLinear(config.inner, 8 + 2 * config.states)
+        self.dt_proj = MergedColumnParallelLinear(8, [config.inner])
+        self.A_log = nn.Parameter(torch.empty(config.inner, config.states))
+        self.D = nn.Parameter(torch.ones(config.inner))
+        self.out_proj = RowParallelLinear(config.inner, config.hidden_size)
+"""
+
+
+def test_a_decay_for_every_channel_and_state_is_mamba_1(tmp_path: Path) -> None:
+    toy = DENSE.replace("class ToyLayer", f"{MAMBA1}\nclass ToyLayer")
+    toy = toy.replace("ToyAttention(config, layer_id)", "MambaMixer1(config)")
+    found = architecture(tmp_path, {**CONFIG, "inner": 192, "states": 16}, toy=toy)
+
+    mixer = found.groups[0].mixer
+    assert isinstance(mixer, Mamba1Mixer)
+    sizes = (mixer.channels, mixer.state_size, mixer.dt_rank, mixer.conv_kernel)
+    assert [size.value for size in sizes] == [192, 16, 8, 4]
+    assert linears(found, 0)["self_attn.dt_proj"] == (192, 8)
+    assert "self_attn.conv1d" not in linears(found, 0)
+    assert not found.unmapped
+
+
+def test_a_gated_norm_of_no_mixer_is_not_lost(tmp_path: Path) -> None:
+    gated = (
+        "class LowRankGatedRMSNorm(nn.Module):\n"
+        "    def __init__(self, hidden_size):\n        super().__init__()\n"
+        "        self.down = nn.Linear(hidden_size, 8)\n\n"
+    )
+    toy = DENSE.replace("class ToyMLP", f"{gated}class ToyMLP")
+    for name in ("post_norm", "norm"):
+        toy = toy.replace(f"self.{name} = RMSNorm", f"self.{name} = LowRankGatedRMSNorm")
+    found = architecture(tmp_path, CONFIG, toy=toy)
+
+    said = {u.what: u.reason for u in found.unmapped}
+    assert set(said) == {"gated norm post_norm", "gated norm model.norm"}
+    assert all("LowRankGatedRMSNorm" in why and "linear layers" in why for why in said.values())
+
+
+def test_a_gated_norm_of_a_mixer_is_the_mixers(tmp_path: Path) -> None:
+    found = beside(tmp_path, "self.mamba = MambaMixer2(config, config.normed)")
+    assert not found.unmapped
 
 
 @pytest.mark.parametrize(

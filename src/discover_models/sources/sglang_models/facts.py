@@ -2,12 +2,14 @@
 
 import ast
 import re
+from collections.abc import Sequence
 from typing import cast
 
 from discover_models.sources.sglang_models.machine import Arguments, Machine
 from discover_models.sources.sglang_models.namespace import Namespace
 from discover_models.sources.sglang_models.values import (
     ABSENT,
+    ClassValue,
     Frame,
     FunctionValue,
     Instance,
@@ -78,13 +80,42 @@ def answer(machine: Machine, function: FunctionValue, arguments: Arguments) -> V
     return ABSENT
 
 
-def mark_residual(values: list[Value]) -> None:
-    """Note that these normalisations add the residual: a stage boundary runs them with it."""
+def mark_residual(values: Sequence[Value]) -> None:
+    """Note that these normalisations add the residual: a stage boundary runs them with it.
+
+    A norm beside a declaration is read as that declares; one whose `read` adds the residual first
+    and then runs the norm on the sum is left alone.
+    """
+    reads = [v.attrs.get("read") for v in values if isinstance(v, Instance) and not v.kind]
+    if any(isinstance(read, Instance) and _adds_first(read) for read in reads):
+        return
     for value in values:
         if isinstance(value, Instance) and value.kind == "norm":
             value.attrs["takes_residual"] = True
         elif is_sequence(value):
-            mark_residual(cast(list[Value], value))
+            mark_residual(cast(Sequence[Value], value))
+
+
+def _adds_first(read: Instance) -> bool:
+    """Whether a stage's read never hands the residual to its norm, in one call, after an update.
+
+    Source: sglang python/sglang/srt/layers/layer_boundary/residual/add_norm.py
+    (``NormReadout.update_and_read`` calls ``norm(hidden_states, residual)``,
+    ``UnfusedNormReadout.update_and_read`` hands the sum to ``read``).
+    """
+    bases = read.cls.mro if read.cls is not None else ()
+    found = (b.members.get("update_and_read") for b in bases if isinstance(b, ClassValue))
+    method = next((node for node in found if node is not None), None)
+    return method is not None and not any(map(_norms_with_residual, ast.walk(method)))
+
+
+def _norms_with_residual(node: ast.AST) -> bool:
+    """``norm(x, residual)``, or a kernel that takes both: ``kernel(norm, x, residual)``."""
+    if not isinstance(node, ast.Call) or ast.unparse(node.func) == "self.read":
+        return False
+    parts = (node.func, *node.args, *(keyword.value for keyword in node.keywords))
+    taken = {ast.unparse(part) for part in parts}
+    return {"norm", "residual"} <= taken
 
 
 def _role(function: FunctionValue) -> str:

@@ -17,7 +17,7 @@ from discover_models.sources.sglang_models.layer_view import (
 from discover_models.sources.sglang_models.mixers import mixers_of
 from discover_models.sources.sglang_models.model_source import Record
 from discover_models.sources.sglang_models.routing import Routing, routing_of
-from discover_models.sources.sglang_models.values import Instance, to_dim
+from discover_models.sources.sglang_models.values import Instance, Tensor, to_dim
 
 
 def ffn_of(view: LayerView, hidden: Dim) -> tuple[Ffn | None, Routing | None]:
@@ -127,6 +127,7 @@ def _moe(view: LayerView, experts: Record, hidden: Dim) -> tuple[Ffn, Routing]:
         n_group=routing.n_group,
         topk_group=routing.topk_group,
         routing_bias=routing.bias,
+        choices=_choices(topk, to_dim(args.get("num_experts"))),
         gated=plain_value(args.get("is_gated", True)) is not False,
         shared_intermediate=shared.width if shared else None,
         shared_gate=any(size_of(r)[0].value == 1 for r in view.under(home, "linear")),
@@ -135,6 +136,15 @@ def _moe(view: LayerView, experts: Record, hidden: Dim) -> tuple[Ffn, Routing]:
         activation=_activation(view, shared, beside)
         or str(plain_value(args.get("activation")) or "silu"),
     ), routing
+
+
+def _choices(topk: Record | None, experts: Dim) -> Dim | None:
+    """The length of the bias that takes part in choosing, where it is longer than the experts."""
+    bias = topk.args.get("correction_bias") if topk is not None else None
+    if not isinstance(bias, Tensor) or len(bias.shape) != 1:
+        return None
+    length = to_dim(bias.shape[0])
+    return length if (length.value or 0) > (experts.value or 0) > 0 else None
 
 
 def _activation(view: LayerView, *mlps: _Mlp | None) -> str:

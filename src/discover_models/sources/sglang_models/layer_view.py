@@ -9,11 +9,20 @@ from dataclasses import dataclass
 
 from discover_models.domain.dimension import Dim
 from discover_models.sources.sglang_models.model_source import LayerSource, ModelSource, Record
-from discover_models.sources.sglang_models.values import ClassValue, Instance, Value, to_dim
+from discover_models.sources.sglang_models.values import (
+    ClassValue,
+    Instance,
+    Tensor,
+    Value,
+    describe,
+    is_sequence,
+    to_dim,
+)
 
 _OFFSET = re.compile(
     r"\bgemma_(fused_add_)?rmsnorm\(|\b1(\.0)? \+ self\.weight|self\.weight[\w.()]* \+ 1(\.0)?\b"
 )
+_PLACE_ARGS = frozenset({"prefix", "layer_id", "quant_config", "alt_stream"})
 _GEMM_CALL = re.compile(r"linear|gemm|matmul|\bmm\b|bmm|einsum")
 
 
@@ -77,6 +86,21 @@ def norm_size(record: Record) -> Dim:
         if name in args:
             return to_dim(args[name])
     return to_dim(next(iter(args.values()), None))
+
+
+def arguments_of(record: Record) -> tuple[tuple[str, object], ...]:
+    """What a layer was constructed with, to be compared; without its place in the model."""
+    return tuple((k, _shown(v)) for k, v in record.args.items() if k not in _PLACE_ARGS)
+
+
+def _shown(value: Value) -> object:
+    if isinstance(value, Tensor):
+        return tuple(_shown(part) for part in value.shape)
+    if is_sequence(value):
+        return tuple(_shown(part) for part in value)
+    if isinstance(value, Dim):
+        return value.value if value.known else value.expression
+    return describe(value)
 
 
 def is_gated(record: Record) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from discover_models.domain.architecture import (
@@ -14,6 +14,7 @@ from discover_models.domain.architecture import (
     Indexer,
     KdaAttention,
     LightningAttention,
+    Mamba1Mixer,
     MambaMixer,
     Mixer,
     MlaAttention,
@@ -25,6 +26,7 @@ from discover_models.domain.dimension import Dim, known
 from discover_models.sources.sglang_models.config_value import ConfigValue
 from discover_models.sources.sglang_models.layer_view import (
     LayerView,
+    arguments_of,
     is_gated,
     norm_size,
     parent_of,
@@ -65,10 +67,23 @@ class Placed:
             return record.name.startswith(f"{self.place}.")
         return not parent_of(record.name)
 
+    def runs_gated(self, norm: Record) -> bool:
+        """Whether a norm with a gate is the mixer's own, so that the mixer's kernels cover it."""
+        if not self.holds(norm):
+            return False
+        size = norm_size(norm).value
+        match self.mixer:
+            case GdnAttention() | KdaAttention() as delta:
+                return size == delta.v_head_dim.value
+            case LightningAttention(output_norm="gated_group") as lightning:
+                return size == _times(lightning.heads, lightning.head_dim)
+            case mixer:
+                return isinstance(mixer, MambaMixer)
+
 
 def mixers_of(view: LayerView) -> tuple[Placed, ...]:
     """The mixers of the layer: none, one, or two that run beside each other."""
-    attention = view.of_kind("attention")
+    attention = tuple(_looped(view.of_kind("attention")))
     linear = view.of_kind("linear_attention")
     recurrent = [r for r in view.of_kind("module") if _RECURRENT.search(r.cls)]
     places = list(dict.fromkeys(parent_of(r.name) for r in attention))
@@ -85,6 +100,17 @@ def mixers_of(view: LayerView) -> tuple[Placed, ...]:
         names = ", ".join(sorted({r.cls for r in (*attention, *beside)}))
         return (Placed(OtherMixer(name=names, reason="several mixers in one layer"), ""),)
     return tuple(found)
+
+
+def _looped(attention: tuple[Record, ...]) -> Iterator[Record]:
+    """Equal entries of one list as one, in the list's place: each has a cache for one more loop."""
+    lists: dict[str, list[Record]] = {}
+    for record in attention:
+        listed = short(record.name).isdigit()
+        lists.setdefault(parent_of(record.name) if listed else record.name, []).append(record)
+    for name, records in lists.items():
+        equal = len({arguments_of(record) for record in records}) == 1
+        yield from [replace(records[0], name=name)] if equal else records
 
 
 def _run_together(attention: tuple[Record, ...], beside: tuple[Record, ...]) -> bool:
@@ -436,8 +462,10 @@ def _recurrent(view: LayerView, record: Record) -> Mixer:
     ]
     heads, head_dim, state, groups = numbers
     conv = next(iter(view.under(record.name, "conv1d")), None)
+    if heads is None and conv is not None and (scan := _mamba1(view, record, conv)) is not None:
+        return scan
     if heads is None or head_dim is None or state is None or groups is None or conv is None:
-        return OtherMixer(name=record.cls, reason="no state-space sizes of Mamba-2's kind")
+        return OtherMixer(name=record.cls, reason="no state-space sizes of Mamba-1's or 2's kind")
     return MambaMixer(
         heads=heads,
         head_dim=head_dim,
@@ -446,6 +474,28 @@ def _recurrent(view: LayerView, record: Record) -> Mixer:
         conv_kernel=size_of(conv)[1],
         gated_norm=any(is_gated(r) and _normalises(r) for r in _own_norms(view, record.name)),
     )
+
+
+def _mamba1(view: LayerView, record: Record, conv: Record) -> Mamba1Mixer | None:
+    """Mamba-1, where a matrix decays each channel's states, and the steps come from a low rank."""
+    channels, taps = size_of(conv)
+    decay = next((r for r in view.under(record.name, "parameter") if is_decay(r, channels)), None)
+    steps = [r for r in view.under(record.name, "linear") if re.match("dt_", short(r.name))]
+    if decay is None or len(steps) != 1 or size_of(steps[0])[0].value != channels.value:
+        return None
+    return Mamba1Mixer(
+        channels=channels,
+        state_size=to_dim(decay.args["shape"][1]),
+        dt_rank=size_of(steps[0])[1],
+        conv_kernel=taps,
+    )
+
+
+def is_decay(parameter: Record, channels: Dim) -> bool:
+    """Whether a parameter is the decay of each channel and state of Mamba-1's scan."""
+    shape = parameter.args["shape"]
+    named = re.match(r"A(_|$)", short(parameter.name))
+    return bool(named) and len(shape) == 2 and to_dim(shape[0]).value == channels.value
 
 
 def _normalises(norm: Record) -> bool:

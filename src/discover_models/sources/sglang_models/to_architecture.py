@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import ast
 import re
+from collections.abc import Iterator
 from typing import Literal
 
 from discover_models.domain.architecture import (
     Architecture,
     LayerGroup,
     Linear,
+    Mamba1Mixer,
     Mixer,
+    Moe,
     Norm,
     OtherFfn,
     OtherMixer,
@@ -24,6 +27,7 @@ from discover_models.sources.sglang_models.ffns import LISTED_EXPERT, ffn_of
 from discover_models.sources.sglang_models.layer_view import (
     LayerView,
     adds_one,
+    arguments_of,
     is_gated,
     is_multiplied,
     norm_size,
@@ -32,7 +36,7 @@ from discover_models.sources.sglang_models.layer_view import (
     size_of,
 )
 from discover_models.sources.sglang_models.merged import merged_after_loading
-from discover_models.sources.sglang_models.mixers import mixers_of
+from discover_models.sources.sglang_models.mixers import is_decay, mixers_of
 from discover_models.sources.sglang_models.model_source import LayerSource, ModelSource, Record
 from discover_models.sources.sglang_models.routing import Routing
 from discover_models.sources.sglang_models.usage import is_called
@@ -40,16 +44,12 @@ from discover_models.sources.sglang_models.values import (
     ABSENT,
     ClassValue,
     Instance,
-    Tensor,
     Value,
-    describe,
-    is_sequence,
     to_dim,
 )
 
 NormKind = Literal["rmsnorm", "fused_add_rmsnorm", "layernorm", "gated_rmsnorm"]
 _SIGNED = frozenset({"linear", "norm", "attention", "linear_attention", "topk", "experts", "rope"})
-_UNSIGNED_ARGS = frozenset({"prefix", "layer_id", "quant_config", "alt_stream"})
 
 
 def to_architecture(model: ModelSource) -> Architecture:
@@ -65,6 +65,9 @@ def to_architecture(model: ModelSource) -> Architecture:
         group, open_parts = _group(view, tuple(layer.index for layer in layers), hidden)
         groups.append(group)
         unmapped.extend(part for part in open_parts if part not in unmapped)
+    final = _final_norm(model, hidden)
+    if final is not None and final[1].kind == "gated_rmsnorm":
+        unmapped.append(_gated(model, final[0]))
     return Architecture(
         name=model.entry.architecture,
         model_type=str(_found(model.config, "model_type") or ""),
@@ -76,12 +79,12 @@ def to_architecture(model: ModelSource) -> Architecture:
         gemma_norm=any(
             adds_one(r) for layer in model.layers for r in layer.records if r.kind == "norm"
         ),
-        final_norm=_final_norm(model, hidden),
+        final_norm=final[1] if final is not None else None,
         unmapped=tuple(unmapped),
     )
 
 
-def _final_norm(model: ModelSource, hidden: Dim) -> Norm | None:
+def _final_norm(model: ModelSource, hidden: Dim) -> tuple[Record, Norm] | None:
     """The one normalisation beside the list of layers, as wide as the hidden state."""
     place = parent_of(model.decoder_path)
     found = [
@@ -96,7 +99,8 @@ def _final_norm(model: ModelSource, hidden: Dim) -> Norm | None:
     if kind == "rmsnorm" and _adds_residual(holder, found[0]):
         kind = "fused_add_rmsnorm"
     evidence = (model.evidence(found[0]),)
-    return Norm(name="final norm", kind=kind, size=norm_size(found[0]), evidence=evidence)
+    size = norm_size(found[0])
+    return found[0], Norm(name="final norm", kind=kind, size=size, evidence=evidence)
 
 
 def _found(config: ConfigValue, name: str) -> Value:
@@ -128,19 +132,7 @@ def signature(layer: LayerSource) -> object:
 def _arguments(record: Record) -> object:
     if record.kind not in _SIGNED and record.kind not in ("conv1d", "parameter", "activation"):
         return ()
-    return tuple(
-        (name, _shown(value)) for name, value in record.args.items() if name not in _UNSIGNED_ARGS
-    )
-
-
-def _shown(value: Value) -> object:
-    if isinstance(value, Tensor):
-        return tuple(_shown(part) for part in value.shape)
-    if is_sequence(value):
-        return tuple(_shown(part) for part in value)
-    if isinstance(value, Dim):
-        return value.value if value.known else value.expression
-    return describe(value)
+    return arguments_of(record)
 
 
 def _group(
@@ -160,6 +152,11 @@ def _group(
     unmapped: list[Unmapped] = []
     if routing is not None and routing.reason:
         unmapped.append(_routing(view, routing, evidence))
+    if isinstance(ffn, Moe) and ffn.choices is not None:
+        empty, choices = ffn.choices - ffn.experts, ffn.choices
+        why = f"{empty.value} of {choices.value} choices of the router have no weights;"
+        why += " no family maps what stands in for them"
+        unmapped.append(Unmapped(what="experts without weights", reason=why, evidence=evidence))
     unmapped.extend(
         Unmapped(
             what=f"experts {record.name}",
@@ -171,6 +168,8 @@ def _group(
     for record in view.of_kind("parameter"):
         if isinstance(mixer, ShortConvMixer) and "conv" in record.name.rpartition(".")[2]:
             continue  # the filters of the convolution
+        if isinstance(mixer, Mamba1Mixer) and is_decay(record, mixer.channels):
+            continue
         if _is_matrix(record) and not is_multiplied(view, record):
             unmapped.append(
                 Unmapped(
@@ -179,6 +178,13 @@ def _group(
                     evidence=(view.model.evidence(record),),
                 )
             )
+    unmapped.extend(
+        _gated(view.model, record)
+        for record in view.of_kind("norm")
+        if is_gated(record)
+        and is_called(view.holder(record), short(record.name))
+        and not any(placed.runs_gated(record) for placed in mixers_of(view))
+    )
     unmapped.extend(merged_after_loading(view))
     group = LayerGroup(
         layers=indexes,
@@ -203,6 +209,20 @@ def _is_matrix(record: Record) -> bool:
     """Whether a parameter has two dimensions; a bias is often stored with one row."""
     shape = record.args["shape"]
     return len(shape) == 2 and all(to_dim(size).value != 1 for size in shape)
+
+
+def _gated(model: ModelSource, record: Record) -> Unmapped:
+    """A norm with a gate that belongs to no known mixer."""
+    reason = f"no family maps {record.cls}, which multiplies what it normalises by a gate"
+    cls = record.instance.cls if isinstance(record.instance, Instance) else None
+    built = cls.members.get("__init__") if cls is not None else None
+    for node in ast.walk(built) if built is not None else ():
+        if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("Linear"):
+            reason += "; its own linear layers are not listed either"
+            break
+    return Unmapped(
+        what=f"gated norm {record.name}", reason=reason, evidence=(model.evidence(record),)
+    )
 
 
 def _problem(model: ModelSource, what: str, reason: str, path: str, line: int) -> Unmapped:
@@ -293,15 +313,24 @@ def _called(cls: ClassValue) -> tuple[frozenset[str], frozenset[str]]:
     """The members that a class's methods call with a residual, and those called without one."""
     if "called" not in cls.cache:
         found: dict[bool, set[str]] = {True: set(), False: set()}
-        for base in cls.mro:
-            for node in base.members.values() if isinstance(base, ClassValue) else ():
-                for call in ast.walk(node):
-                    if isinstance(call, ast.Call) and (name := _member(call.func)):
-                        found[_passes_residual(call)].add(name)
-                    elif isinstance(call, ast.Call) and "residual" in ast.unparse(call.func):
-                        found[True] |= {_member(argument) for argument in call.args}
+        for node in _running(cls):
+            for call in ast.walk(node):
+                if isinstance(call, ast.Call) and (name := _member(call.func)):
+                    found[_passes_residual(call)].add(name)
+                elif isinstance(call, ast.Call) and "residual" in ast.unparse(call.func):
+                    found[True] |= {_member(argument) for argument in call.args}
         cls.cache["called"] = (frozenset(found[True]), frozenset(found[False]))
     return cls.cache["called"]
+
+
+def _running(cls: ClassValue) -> Iterator[ast.stmt]:
+    """The members of a class and its bases; an overridden one where `super` still calls it."""
+    hidden: dict[str, bool] = {}
+    for base in cls.mro:
+        for name, node in base.members.items() if isinstance(base, ClassValue) else ():
+            if not hidden.get(name):
+                yield node
+                hidden[name] = f"super().{name}(" not in ast.unparse(node)
 
 
 def _member(node: ast.expr) -> str:

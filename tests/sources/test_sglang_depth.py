@@ -636,6 +636,53 @@ def test_a_use_that_no_option_leads_to(ask: Ask) -> None:
     assert (way.how, way.flag, way.condition) == ("condition", "", "x")
 
 
+HELPER = """\
+from flashinfer import Wrapper
+
+def helper(x):
+    return Wrapper(x)
+
+class Layer:
+    def forward(self, x):
+        if envs.FAST.get():
+            return helper(x)
+        return slow(x)
+"""
+
+
+@pytest.mark.parametrize(
+    ("more", "how", "condition"),
+    [("", "condition", "envs.FAST.get()"), ("    def again(self): helper(1)\n", "direct", "")],
+)
+def test_a_helper_is_come_to_as_its_callers_are(
+    ask: Ask, more: str, how: str, condition: str
+) -> None:
+    files = {f"{SRT}/layers/use.py": f"{HELPER}{more}"}
+    (way,) = ask(Question(apis=ASKED.apis), files).reach
+    assert (way.how, way.condition) == (how, condition)
+
+
+@pytest.mark.parametrize(
+    ("package", "there"),
+    [
+        ("from .fast import Kernel\n", "sglang.srt.layers.kinds"),
+        ("", ".kinds.fast"),
+        ("from sglang.srt.layers.kinds.fast import Kernel\n", ".kinds"),
+    ],
+)
+def test_an_import_that_is_relative_or_through_a_package_leads_on(
+    ask: Ask, package: str, there: str
+) -> None:
+    files = {
+        f"{SRT}/server_args.py": OPTIONS,
+        f"{SRT}/layers/start.py": CONDITION.replace("sglang.srt.layers.fast", there),
+        f"{SRT}/layers/kinds/__init__.py": package,
+        f"{SRT}/layers/kinds/fast.py": KERNEL,
+    }
+    found = ask(Question(apis=ASKED.apis), files)
+    assert [w.flag for w in found.reach] == ["--state-backend fast"]
+
+
 def test_what_sglang_has_itself_serves_what_it_does_not_call(ask: Ask) -> None:
     use = "from sglang.kernels.rope import apply_rope\n\ndef run(x):\n    apply_rope(x)\n"
     found = ask(Question(apis=(("flashinfer.rope.apply_rope",),)), {f"{SRT}/layers/use.py": use})

@@ -78,6 +78,7 @@ class Depths:
                 yield from self._by_option(question, use, way)
         if not ways:
             condition = use.through or use.condition
+            condition = condition or self._ways.asked_by_callers(use.path, use.owner)
             yield Reach(
                 how="condition" if condition else "direct",
                 api=use.api,

@@ -47,7 +47,7 @@ _ASKED = re.compile(r"(\w+)(?:\(\))?\.is_(\w+)\(\)")
 _EQUAL = re.compile(r"(\w+) == '(\w+)'")
 _AMONG = re.compile(r"(\w+) in [(\[{]([^)\]}]*)[)\]}]")
 _FROM = re.compile(
-    rb"\bfrom (sglang[\w.]*) import\s*(\((?:[^)#]|#[^\n]*)*\)|(?:[^\n\\]|\\\r?\n|\\)*)"
+    rb"\bfrom (sglang[\w.]*|\.+[\w.]*) import\s*(\((?:[^)#]|#[^\n]*)*\)|(?:[^\n\\]|\\\r?\n|\\)*)"
 )
 _COMMENT = re.compile(rb"#[^\n]*")
 _IMPORTED = re.compile(rb"(?<!as )\b([A-Za-z_]\w*)")
@@ -486,12 +486,14 @@ class Ways:
         return self._found_importers[path, owner]
 
     def _look_for_importers(self, path: str, owner: str) -> Iterator[_Importer]:
-        module = path.removeprefix("python/").removesuffix(".py").replace("/", ".")
         imports = self._imports.get(owner, ())
-        files = [other for name, other in imports if name == module and other != path]
+        modules = {_module(path)}
+        # What a package imports is imported from the package in turn.
+        modules |= {_module(o) for m, o in imports if m in modules and o.endswith("__init__.py")}
+        files = list(dict.fromkeys(o for m, o in imports if m in modules and o != path))
         for other in files if len(files) <= _IMPORTERS else ():
             for statement, top, conditions in self._file(other).statements:
-                if _imports(statement, f"{module}.", owner):
+                if _imports_from(statement, other, modules, owner):
                     yield from self._used(other, top, owner, statement, conditions)
 
     @cached_property
@@ -500,8 +502,9 @@ class Ways:
         found: dict[str, dict[tuple[str, str], None]] = {}
         for path in self._files:
             for module, names in _FROM.findall(self._bytes(path)):
+                dotted = _absolute(path, module.decode())
                 for name in _IMPORTED.findall(_COMMENT.sub(b"", names)):
-                    found.setdefault(name.decode(), {})[module.decode(), path] = None
+                    found.setdefault(name.decode(), {})[dotted, path] = None
         return {name: list(places) for name, places in found.items()}
 
     def _leading_to(self, path: str, owner: str) -> tuple[str, ...]:
@@ -526,6 +529,16 @@ class Ways:
             return
         for name, conditions in self._file(path).uses(alias):
             yield path, name, alias, conditions
+
+    def asked_by_callers(self, path: str, owner: str) -> str:
+        """What is asked for wherever a function is used; empty where some use asks for nothing."""
+        outermost = self._tree(path).body
+        if not any(isinstance(f, ast.FunctionDef) and f.name == owner for f in outermost):
+            return ""
+        found = [conditions for name, conditions in self._file(path).uses(owner) if name != owner]
+        found += [conditions for *_, conditions in self._importers(path, owner)]
+        innermost = dict.fromkeys(conditions[-1] for conditions in found if conditions)
+        return " or ".join(innermost) if all(found) else ""
 
     # The model's own file ----------------------------------------------------------------------
 
@@ -978,6 +991,26 @@ def _imports(node: ast.AST, prefix: str, name: str) -> TypeGuard[ast.ImportFrom]
         and f"{node.module}.".startswith(prefix)
         and any(alias.name == name for alias in node.names)
     )
+
+
+def _imports_from(
+    node: ast.AST, path: str, modules: Iterable[str], name: str
+) -> TypeGuard[ast.ImportFrom]:
+    """Whether a statement imports that name from one of the modules, or from one inside."""
+    if not isinstance(node, ast.ImportFrom) or all(alias.name != name for alias in node.names):
+        return False
+    dotted = _absolute(path, "." * node.level + (node.module or ""))
+    return any(f"{dotted}.".startswith(f"{module}.") for module in modules)
+
+
+def _absolute(path: str, module: str) -> str:
+    """The dotted name of a module as a file imports it: ``.a`` in ``x/y.py`` → ``x.a``."""
+    named = module.lstrip(".")
+    level = len(module) - len(named)
+    if not level:
+        return module
+    here = path.removeprefix("python/").removesuffix(".py").split("/")
+    return ".".join(filter(None, (*here[: len(here) - level], named)))
 
 
 def _last(node: ast.expr) -> str:

@@ -425,6 +425,19 @@ def test_a_gate_is_told_by_its_width_and_its_function(
     assert (mixer.gate_per_head, mixer.gate_activation) == (per_head, function)
 
 
+@pytest.mark.parametrize(("shape", "joins"), [("heads", True), ("(kv_heads, 8)", False)])
+def test_only_a_logit_for_each_head_joins_the_softmax(
+    tmp_path: Path, shape: str, joins: bool
+) -> None:
+    text = DENSE.replace(
+        "        self.q_norm = RMSNorm(self.head_dim)\n",
+        f"        self.sink_k = nn.Parameter(torch.zeros({shape}))\n",
+    )
+    mixer = architecture(tmp_path, CONFIG, toy=text).groups[0].mixer
+    assert isinstance(mixer, GqaAttention)
+    assert mixer.sinks == joins
+
+
 @pytest.mark.parametrize(
     ("test", "rotated"),
     [

@@ -244,11 +244,16 @@ def _gqa(view: LayerView, record: Record, holder: Instance | None) -> Mixer:
         gate_activation=_gate_function(holder),
         window=_window(record),
         chunk=_chunk(view, record),
-        sinks=any("sink" in short(r.name) for r in view.under(place, "parameter")),
+        sinks=any(map(_is_sink, view.under(place, "parameter"))),
         soft_cap=bool(plain_value(raw(args.get("logit_cap", 0.0)))),
         shares_kv="q" in shape,
         k_is_v="k_is_v" in shape,
     )
+
+
+def _is_sink(parameter: Record) -> bool:
+    """Whether a parameter is a learnt logit of each head; a key's vector is of another kind."""
+    return "sink" in short(parameter.name) and len(parameter.args["shape"]) == 1
 
 
 def _projections(

@@ -310,6 +310,83 @@ def test_a_file_of_another_models_layers_is_no_way_for_this_one(ask: Ask) -> Non
     ]
 
 
+ASSERTED = """\
+def adjust(server_args, model_arch, hf_config):
+    if model_arch in ("SampleForCausalLM",):
+        accepted = ["slow", "wide"]
+        prefill, decode = attention_backends_of(server_args)
+        assert prefill in accepted and decode in accepted, f"only {accepted}"
+    elif model_arch == "OtherForCausalLM":
+        if hf_config.window is not None:
+            backend = resolved(server_args).attention_backend
+            assert backend in {"slow"}
+    elif model_arch == "ThirdForCausalLM":
+        backend = resolved(server_args).attention_backend
+        assert backend != "fast"
+        accepted = {"slow", "fast"}
+    elif model_arch == "FourthForCausalLM":
+        assert server_args.wide in ("slow",)
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "flags"),
+    [
+        ("Sample", []),
+        ("Other", ["--attention-backend fast"]),
+        ("Third", []),
+        ("Fourth", ["--attention-backend fast"]),
+    ],
+)
+def test_what_is_asserted_of_an_option_for_the_class_rules_ways_out(
+    ask: Ask, name: str, flags: list[str]
+) -> None:
+    """What only some configurations of the class must fulfil rules nothing out."""
+    files = {**FILES, f"{SRT}/arg_groups/hook.py": ASSERTED}
+    found = ask(replace(ASKED, model=f"{name}ForCausalLM"), files)
+    assert [w.flag for w in found.reach] == flags
+
+
+OTHERS = ("layers/attention/novel_sparse_backend.py", "models/novel_common/dense.py")
+
+
+@pytest.mark.parametrize("path", OTHERS)
+def test_a_file_named_after_another_family_is_no_way_for_this_one(ask: Ask, path: str) -> None:
+    files = {
+        **FILES,
+        f"{SRT}/models/novel2_next.py": MODEL.replace("Sample", "NovelNext"),
+        f"{SRT}/{path}": BACKEND.replace("Wrapper", "Other"),
+    }
+    asked = Question(apis=(("flashinfer.Other",),), model="SampleForCausalLM")
+
+    assert ask(asked, files).reach == ()
+    assert [w.how for w in ask(replace(asked, model="NovelNextForCausalLM"), files).reach] == [
+        "direct"
+    ]
+    importing = f"from sglang.srt.layers.novel.mixer import Mixer\n{MODEL}"
+    files[f"{SRT}/models/sample.py"] = importing
+    assert [w.how for w in ask(asked, files).reach] == ["direct"]
+
+
+@pytest.mark.parametrize(
+    ("package", "hows"),
+    [("", []), ("from sglang.kernels.ops.plan import run\n", ["direct"])],
+    ids=["used there only", "handed on"],
+)
+def test_what_only_files_of_another_family_use_is_no_way_for_this_one(
+    ask: Ask, package: str, hows: list[str]
+) -> None:
+    files = {
+        **FILES,
+        f"{SRT}/models/novel2_next.py": MODEL.replace("Sample", "NovelNext"),
+        "python/sglang/kernels/ops/plan.py": "import flashinfer\ndef run(): flashinfer.Other()\n",
+        "python/sglang/kernels/ops/__init__.py": package,
+        f"{SRT}/layers/novel_backend.py": "from sglang.kernels.ops.plan import run\nrun()\n",
+    }
+    asked = Question(apis=(("flashinfer.Other",),), model="SampleForCausalLM")
+    assert [w.how for w in ask(asked, files).reach] == hows
+
+
 def test_the_call_site_is_in_the_models_own_file(ask: Ask) -> None:
     mine = replace(ASKED, model="SampleForCausalLM")
     (site,) = ask(mine, FILES).call_site

@@ -74,7 +74,7 @@ class Depths:
     def _reaches(self, question: Question, use: Used) -> Iterator[Reach]:
         ways = self._ways.to(use.path, use.owner, use.condition, use.api.rpartition(".")[2])
         for way in ways:
-            if _fits(way, question):
+            if _fits(way, question) and not self._refused(way, question):
                 yield from self._by_option(question, use, way)
         if not ways:
             condition = use.through or use.condition
@@ -84,6 +84,9 @@ class Depths:
                 condition=_short(condition),
                 evidence=(self._evidence(use.place),),
             )
+
+    def _refused(self, way: Way, question: Question) -> bool:
+        return self._ways.refuses(way.option, way.value, question.model)
 
     def _by_option(self, question: Question, use: Used, way: Way) -> Iterator[Reach]:
         evidence = (self._evidence(use.place), self._evidence(way.place))
@@ -117,6 +120,7 @@ class Depths:
             and not s.elsewhere
             and s.latent in (None, question.latent)
             and s.traits <= question.traits
+            and not self._ways.refuses(option, s.value, question.model)
         ]
         own = [(s, holds) for s, holds in fitting if question.model in s.models and holds != "no"]
         general = [
@@ -156,6 +160,8 @@ class Depths:
             yield Provider(name=KERNEL, evidence=(self._evidence(place),))
         for names in question.apis:
             for dotted, place in self._ways.imports_of(names[0].rpartition(".")[2]):
+                if self._ways.for_another(place.path, question.model):
+                    continue
                 yield Provider(name="SGLang", function=dotted, evidence=(self._evidence(place),))
 
     def _alternatives(

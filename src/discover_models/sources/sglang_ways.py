@@ -38,6 +38,9 @@ _ELSEWHERE = re.compile(r"hip|npu|xpu|cpu\b|mps|amx|musa|hpu|mlx|out_of_tree|is_
 _OTHER_VALUES = ("aiter", "wave", "ascend", "torch_native", "flex_attention")
 _MODEL = re.compile(r"'(\w+(?:For\w+|Model|LM))'")
 _REGISTERED = re.compile(r"For[A-Z]\w+$|Model$|LM$")
+_CLASS = re.compile(r"arch(?:itectures)?\b")
+_VALUE = "_value"
+"""Stands for the value of an option in a test of it."""
 TRAITS = ("has_attention_sinks", "has_asymmetric_kv")
 """What SGLang's configuration of a model says of it where a backend depends on it."""
 _ASKED = re.compile(r"(\w+)(?:\(\))?\.is_(\w+)\(\)")
@@ -192,6 +195,7 @@ class Ways:
         self._checkout = checkout
         self._read: dict[str, _File] = {}
         self._found_ways: dict[tuple[str, str, str, str], tuple[Way, ...]] = {}
+        self._found_own: dict[str, tuple[str, ...]] = {}
         self._found_importers: dict[tuple[str, str], tuple[_Importer, ...]] = {}
 
     # Options -----------------------------------------------------------------------------------
@@ -330,6 +334,46 @@ class Ways:
                 if isinstance(node, ast.FunctionDef):
                     found.setdefault(node.name, []).append(node)
         return found
+
+    def refuses(self, option: str, value: str, model: str) -> bool:
+        """Whether SGLang asserts for a class of models that an option is not that."""
+        for asked, test, conditions in self._assertions:
+            if asked == option and self._launch.holds(conditions, model) in ("yes", "free"):
+                told = expanded(test, {_VALUE: ast.Constant(value)})
+                if self._launch.holds((told,), model) == "no":
+                    return True
+        return False
+
+    @cached_property
+    def _assertions(self) -> tuple[tuple[str, str, tuple[str, ...]], ...]:
+        """Option, test of its value and conditions of what holds for some classes only."""
+        found: list[tuple[str, str, tuple[str, ...]]] = []
+        for path in self._option_files:
+            for function in ast.walk(self._tree(path)):
+                if isinstance(function, ast.FunctionDef):
+                    found += self._asserted(path, function)
+        return tuple(found)
+
+    def _asserted(
+        self, path: str, function: ast.FunctionDef
+    ) -> Iterator[tuple[str, str, tuple[str, ...]]]:
+        body = list(statements(function.body))
+        asserts = [
+            (statement.test, conditions)
+            for statement, conditions in body
+            if isinstance(statement, ast.Assert) and any(_CLASS.search(c) for c in conditions)
+        ]
+        if not asserts:
+            return
+        known = {**self._constants(path), **assigned_once(function)}
+        for option in self.options:
+            values = {n for n, v in _given(function) if _is_value_of(v, option)}
+            stands: dict[str, ast.expr] = dict.fromkeys(values, ast.Name(_VALUE))
+            for test, conditions in asserts:
+                beside = _lists_given(body, conditions)
+                told = expanded(ast.unparse(test), {**known, **beside, **stands})
+                if _VALUE in told:
+                    yield option, told, tuple(expanded(c, known) for c in conditions)
 
     # Ways --------------------------------------------------------------------------------------
 
@@ -528,22 +572,68 @@ class Ways:
                         yield other, alias.name
 
     def for_another(self, path: str, model: str) -> bool:
-        """Whether a file is of other models only: their own, or in a folder of their layers."""
-        srt, own = (
-            path.partition("/srt/")[2].removesuffix(".py").split("/"),
-            self._models.get(model),
-        )
-        named = srt[1] if srt[0] == "models" or (srt[0] == "layers" and len(srt) > 2) else ""
-        stems = {_stem(file) for name, file in self._models.items() if _REGISTERED.search(name)}
-        if own is None or not any(_named_after(stem, named) for stem in stems):
+        """Whether a file is of other models only: their own, named after them, or used there."""
+        own = self._own_files(model)
+        if not own:
             return False
-        queue, seen = [own], set[str]()
-        while queue:
-            file = queue.pop()
-            if file not in seen:
-                seen.add(file)
-                queue += self._model_imports(file)
-        return not any(_named_after(_stem(file), named) for file in seen)
+        if self._of_another(path, own):
+            return True
+        users = self._users.get(_module(path), ())
+        return bool(users) and all(self._of_another(user, own) for user in users)
+
+    def _of_another(self, path: str, own: Sequence[str]) -> bool:
+        """Whether its name, or that of a folder, says that it is of other models.
+
+        What a model's own files import from a folder of that name is not.
+        """
+        parts = path.removeprefix(f"{PACKAGE}/").removesuffix(".py").split("/")
+        srt = parts[1:] if parts[0] == "srt" else parts
+        named = srt[1] if srt[0] == "models" or (srt[0] == "layers" and len(srt) > 2) else ""
+        ours = any(_named_after(_stem(file), named) for file in own)
+        if not ours and any(_named_after(stem, named) for stem in self._model_stems):
+            return True
+        families = {_family(part) for part in srt} & {_family(stem) for stem in self._model_stems}
+        known = {_family(_stem(file)) for file in own}
+        known |= {_family(p) for f in own for i in self._file(f).imports for p in _parts(i.module)}
+        return bool(families - {""}) and not families & known
+
+    @cached_property
+    def _model_stems(self) -> frozenset[str]:
+        models = self._models.items()
+        return frozenset(_stem(file) for name, file in models if _REGISTERED.search(name))
+
+    def _own_files(self, model: str) -> tuple[str, ...]:
+        """The file of a model's class and those of models that it imports."""
+        if model not in self._found_own:
+            queue = [self._models[model]] if model in self._models else []
+            seen: dict[str, None] = {}
+            while queue:
+                file = queue.pop()
+                if file not in seen:
+                    seen[file] = None
+                    queue += self._model_imports(file)
+            self._found_own[model] = tuple(seen)
+        return self._found_own[model]
+
+    @cached_property
+    def _users(self) -> dict[str, set[str]]:
+        """By module: the files that import from it; only what no package hands on."""
+        found: dict[str, set[str]] = {}
+        for places in self._imports.values():
+            for module, path in places:
+                found.setdefault(module, set()).add(path)
+        handing = {m: [f for f in files if f.endswith("__init__.py")] for m, files in found.items()}
+        return {m: files for m, files in found.items() if not handing[m] and not self._handed_on(m)}
+
+    def _handed_on(self, module: str) -> bool:
+        """Whether a package above names it, as one that imports it on demand does."""
+        package, _, name = module.rpartition(".")
+        while package.count(".") > 1:
+            path = f"python/{package.replace('.', '/')}/__init__.py"
+            if re.search(rb"\b%s\b" % name.encode(), self._bytes(path)):
+                return True
+            package = package.rpartition(".")[0]
+        return False
 
     @cached_property
     def _models(self) -> dict[str, str]:
@@ -800,6 +890,46 @@ def _returned(function: ast.FunctionDef) -> ast.expr | None:
     return ast.parse(text, mode="eval").body
 
 
+def _given(function: ast.FunctionDef) -> Iterator[tuple[str, ast.expr]]:
+    """The variables of a function and what they, or the tuple that they are part of, stand for."""
+    for node in ast.walk(function):
+        match node:
+            case ast.Assign(targets=[ast.Name(id=name)], value=value):
+                yield name, value
+            case ast.Assign(targets=[ast.Tuple(elts=parts)], value=value):
+                yield from ((part.id, value) for part in parts if isinstance(part, ast.Name))
+            case _:
+                pass
+
+
+def _lists_given(
+    body: Iterable[tuple[ast.stmt, tuple[str, ...]]], conditions: tuple[str, ...]
+) -> dict[str, ast.expr]:
+    """Variables that are given a list under these conditions."""
+    found: dict[str, ast.expr] = {}
+    for statement, around in body:
+        match statement:
+            case ast.Assign(
+                targets=[ast.Name(id=name)],
+                value=(ast.List() | ast.Tuple() | ast.Set()) as value,
+            ) if around == conditions:
+                found[name] = value
+            case _:
+                pass
+    return found
+
+
+def _is_value_of(value: ast.expr, option: str) -> bool:
+    """Whether it reads the option: ``view.option``, or ``options_of(view)`` for all its modes."""
+    match value:
+        case ast.Attribute(attr=name):
+            return name == option
+        case ast.Call(func=ast.Name(id=name) | ast.Attribute(attr=name)):
+            return re.fullmatch(rf"(?:get_)?{option}s(?:_of)?", name) is not None
+        case _:
+            return False
+
+
 def _choices(value: ast.expr, held: _Held) -> Iterator[tuple[str, tuple[str, ...]]]:
     """The texts that an expression may be, each with its condition."""
     if isinstance(value, ast.Constant) and isinstance(value.value, str):
@@ -814,6 +944,16 @@ def _choices(value: ast.expr, held: _Held) -> Iterator[tuple[str, tuple[str, ...
 
 def _stem(path: str) -> str:
     return path.rpartition("/")[2].removesuffix(".py")
+
+
+def _parts(module: str | None) -> list[str]:
+    return (module or "").split(".")[1:]
+
+
+def _family(part: str) -> str:
+    """The letters that names of one family of models start with: ``qwen2_moe`` → ``qwen``."""
+    found = re.match(r"[a-z]{3,}(?=\d*(?:_|$))", part)
+    return found[0] if found else ""
 
 
 def _named_after(stem: str, name: str) -> bool:

@@ -96,7 +96,8 @@ def _completed(group: LayerGroup, said: Architecture) -> LayerGroup:
     if isinstance(mixer, GqaAttention) and isinstance(described, GqaAttention):
         mixer = mixer.model_copy(update={"msa": described.msa, "infllm": described.infllm})
     if isinstance(ffn, DenseMlp | Moe):
-        ffn = ffn.model_copy(update={**next(_functions(other, said), {}), **_limit(other)})
+        functions = next(_functions(other, said), None) or dict[str, object]()
+        ffn = ffn.model_copy(update={**functions, **_limit(other)})
     linears = group.linears
     if isinstance(mixer, GqaAttention) and mixer.msa is not None and linears is not None:
         linears = _with_index_branch(linears)

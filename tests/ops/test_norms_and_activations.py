@@ -190,3 +190,18 @@ def test_the_last_norm_adds_the_residual_where_the_layers_do(adds: bool) -> None
 def test_a_first_layer_of_one_part_has_nothing_to_add() -> None:
     found = norms(group(gqa(), None, (0,)), group(None, dense(), (1,)))
     assert found == {"rmsnorm_h2048": 1, "fused_add_rmsnorm_h2048": 1}
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ({"gate_per_head": True}, "the sigmoid of a gate with one value per head"),
+        ({"gate_activation": "softplus"}, "the softplus of a gate with one value per element"),
+    ],
+)
+def test_a_gate_of_another_shape_or_function_is_another_kernel(
+    more: dict[str, Any], said: str
+) -> None:
+    found = needed(model(group(gqa(output_gate=True, **more), None)))
+    assert not names(found, "output_gate")
+    assert said in reasons(found)["output gate of attention"]

@@ -15,10 +15,14 @@ from discover_models.domain.architecture import (
     MambaMixer,
     MlaAttention,
     Moe,
+    Norm,
     ShortConvMixer,
 )
 from discover_models.domain.dimension import Dim
 from discover_models.reading.architecture import read_architecture
+from discover_models.reading.from_source import complete
+from discover_models.reading.quantization import read_quantization
+from layers import dense, gqa, group, model
 
 BASE = {"hidden_size": 64, "num_attention_heads": 8, "num_key_value_heads": 2, "head_dim": 16,
         "num_hidden_layers": 4, "vocab_size": 100, "intermediate_size": 128}  # fmt: skip
@@ -197,3 +201,33 @@ def test_a_bank_of_residuals_by_its_block() -> None:
 def test_gemma_norm_by_its_field() -> None:
     assert read(use_gemma_norm=True).gemma_norm
     assert not read().gemma_norm
+
+
+@pytest.mark.parametrize(
+    ("model_type", "window"), [("starcoder2", None), ("gpt_oss", 512), ("unheard_of", 512)]
+)
+def test_a_window_that_the_class_ignores_is_none(model_type: str, window: int | None) -> None:
+    kinds = ["sliding_attention"] * 4
+    found = at(read(model_type=model_type, layer_types=kinds, sliding_window=512), 0).mixer
+    assert isinstance(found, GqaAttention)
+    assert (found.window.value if found.window else None) == window
+
+
+def test_a_limit_of_the_activation_for_some_layers() -> None:
+    found = read(model_type="llama", swiglu_limits_shared=[0.0, None, 0.0, 16.0])
+    limited = {
+        g.layers: g.ffn.activation_limit for g in found.groups if isinstance(g.ffn, DenseMlp)
+    }
+    assert limited == {(0, 1, 2): False, (3,): True}
+
+
+def test_layers_that_the_source_builds_alike_are_split_by_the_limit() -> None:
+    said = read(swiglu_limits_shared=[0.0, None, 0.0, 16.0])
+    first = Norm(name="first", kind="rmsnorm", size=said.hidden_size, layers=(0,))
+    alike = group(gqa(), dense(), (0, 1, 2, 3)).model_copy(update={"norms": (first,)})
+    quantization = read_quantization({}, {}, None)
+    groups = complete(said, model(alike), quantization).groups
+
+    limited = {g.layers: g.ffn.activation_limit for g in groups if isinstance(g.ffn, DenseMlp)}
+    assert limited == {(0, 1, 2): False, (3,): True}
+    assert [g.norms for g in groups] == [(first,), ()]

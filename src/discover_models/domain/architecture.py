@@ -70,6 +70,10 @@ class GqaAttention(Frozen):
     """Attention's output is gated by a projection of equal width."""
     gate_apart: bool = False
     """The gate has a linear layer of its own; else the q projection yields it and doubles."""
+    gate_per_head: bool = False
+    """The gate has one value per head, not one per element of the output."""
+    gate_activation: str = "sigmoid"
+    """What is applied to the gate."""
     window: Dim | None = None
     """Sliding window in tokens; None for full attention."""
     chunk: Dim | None = None

@@ -138,7 +138,10 @@ def _activation(
 
 
 class OutputGateFamily:
-    """``sigmoid_mul_h{q·d}``, as wide as the unsharded output projection."""
+    """``sigmoid_mul_h{q·d}``, as wide as the unsharded output projection.
+
+    The gate is as wide; one with a value per head is another kernel, as is another function.
+    """
 
     op_type = "output_gate"
     specs = (SIGMOID_MUL,)
@@ -147,6 +150,7 @@ class OutputGateFamily:
         self, architecture: Architecture, parallelism: Parallelism
     ) -> Iterator[Need | Unmapped]:
         for group in architecture.groups:
+            yield from filter(None, map(_other_gate, group.mixers))
             for width in filter(None, map(_gated_width, group.mixers)):
                 yield Need(
                     spec=SIGMOID_MUL,
@@ -157,8 +161,24 @@ class OutputGateFamily:
                 )
 
 
+def _other_gate(mixer: Mixer) -> Unmapped | None:
+    if not isinstance(mixer, GqaAttention) or not mixer.output_gate or _gates_elements(mixer):
+        return None
+    of = "with one value per head" if mixer.gate_per_head else "with one value per element"
+    return Unmapped(
+        what="output gate of attention",
+        reason=f"no family maps the {mixer.gate_activation} of a gate {of} yet",
+    )
+
+
+def _gates_elements(mixer: GqaAttention) -> bool:
+    return mixer.gate_activation == "sigmoid" and not mixer.gate_per_head
+
+
 def _gated_width(mixer: Mixer) -> Dim | None:
     match mixer:
+        case GqaAttention() as other if not _gates_elements(other):
+            return None
         case GqaAttention(output_gate=True) as gqa:
             return gqa.q_heads * gqa.v_head_dim
         case MlaAttention(output_gate=True) as mla:

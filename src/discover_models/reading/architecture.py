@@ -132,7 +132,8 @@ def _kinds_differ(fields: Fields) -> bool:
     """Whether a list or a limit that is no layer list makes layers of one kind differ."""
     sparse = fields.inner("sparse_attention_config")
     by_layer = sparse is not None and sparse.items("sparse_attention_freq") is not None
-    return by_layer or bool(fields.maybe_dim("num_hash_layers"))
+    limited = fields.items("swiglu_limits_shared") is not None
+    return by_layer or limited or bool(fields.maybe_dim("num_hash_layers"))
 
 
 def _shape(part: Mapping[str, Any]) -> Hashable:

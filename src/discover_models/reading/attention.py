@@ -117,6 +117,7 @@ def _gqa(fields: Fields, traits: Traits | None, plan: MixerPlan, layer: int) -> 
     rope, undecided = _rope(fields, traits, plan, head_dim)
     if fields.flag("attn_use_rope") is False:
         rope, undecided = None, ""
+    ignored = traits is not None and traits.ignores_window
     return GqaAttention(
         q_heads=q_heads,
         kv_heads=fields.maybe_dim(*own.kv_heads) or _kv_heads(fields, q_heads, layer),
@@ -127,7 +128,7 @@ def _gqa(fields: Fields, traits: Traits | None, plan: MixerPlan, layer: int) -> 
         qk_norm=_qk_norm(fields, traits, plan),
         output_gate=_output_gate(fields, traits),
         gate_apart=fields.flag("attn_use_output_gate") is not None,
-        window=_window(fields, layer) if plan.sliding else None,
+        window=_window(fields, layer) if plan.sliding and not ignored else None,
         chunk=fields.dim("attention_chunk_size") if plan.chunked else None,
         sinks=_sinks(fields, traits, sliding=plan.sliding),
         soft_cap=fields.find("attn_logit_softcapping") is not None,

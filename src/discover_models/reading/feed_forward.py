@@ -32,9 +32,9 @@ def read_ffn(
     block = fields.block(layer)
     section = block.inner("ffn") if block is not None else None
     if kind == "dense" and section is not None:
-        return _block_mlp(section, fields, traits)
+        return _block_mlp(section, fields, traits, layer)
     if kind == "dense":
-        return _dense(_dense_width(fields, traits, layer), fields, traits)
+        return _dense(_dense_width(fields, traits, layer), fields, traits, layer)
     if kind == "moe" and fields.number("zero_expert_num"):
         return OtherFfn(
             name="mixture of experts with zero experts",
@@ -43,21 +43,28 @@ def read_ffn(
     return _moe(fields, traits, quantization, layer) if kind == "moe" else None
 
 
-def _dense(width: Dim, fields: Fields, traits: Traits | None) -> DenseMlp:
+def _dense(width: Dim, fields: Fields, traits: Traits | None, layer: int) -> DenseMlp:
     return DenseMlp(
         intermediate=width,
         gated=_gated(traits),
         activation=_activation(fields) or (traits.activation if traits is not None else ""),
-        activation_limit=_limited(fields),
+        activation_limit=_limited(fields, layer),
     )
 
 
-def _limited(fields: Fields) -> bool:
-    """`swiglu_limit` clamps gate and up before the activation; 0 leaves them alone."""
+def _limited(fields: Fields, layer: int) -> bool:
+    """`swiglu_limit` clamps gate and up before the activation; 0 leaves them alone.
+
+    `swiglu_limits_shared` has a limit for each layer, of MLPs and shared experts
+    (sglang python/sglang/srt/models/step3p5.py).
+    """
+    by_layer = fields.items("swiglu_limits_shared")
+    if by_layer is not None:
+        return layer < len(by_layer) and bool(by_layer[layer])
     return bool(fields.number("swiglu_limit"))
 
 
-def _block_mlp(section: Fields, fields: Fields, traits: Traits | None) -> Ffn:
+def _block_mlp(section: Fields, fields: Fields, traits: Traits | None, layer: int) -> Ffn:
     """The MLP of one entry of `block_configs`; its width is given, or as a multiple of hidden.
 
     The rounding is that of sglang python/sglang/srt/models/nemotron_nas.py:53.
@@ -78,7 +85,7 @@ def _block_mlp(section: Fields, fields: Fields, traits: Traits | None) -> Ffn:
             origins=(*hidden.origins, origin),
         )
     missing = unknown(f"{section.path}intermediate_size or {section.path}ffn_mult")
-    return _dense(width or missing, fields, traits)
+    return _dense(width or missing, fields, traits, layer)
 
 
 def _dense_width(fields: Fields, traits: Traits | None, layer: int) -> Dim:
@@ -121,7 +128,7 @@ def _moe(fields: Fields, traits: Traits | None, quantization: str, layer: int) -
         latent_norm=latent is not None and bool(fields.flag("latent_moe_use_norm")),
         merged_front=latent is not None and bool(traits and traits.merged_moe_front),
         activation=_activation(fields) or "silu",
-        activation_limit=_limited(fields),
+        activation_limit=_limited(fields, layer),
         quantization=quantization,
     )
 

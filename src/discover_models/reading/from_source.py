@@ -54,7 +54,8 @@ def complete(said: Architecture, built: Architecture, quantization: Quantization
         note = f"the layers are those of the fields: {built.name} shows in its constructors neither"
         note += " how its residual streams run nor what its attention selects"
         return said.model_copy(update={"notes": (*said.notes, note)})
-    completed = [_completed(group, said) for group in built.groups]
+    parts = (part for group in built.groups for part in _by_limit(group, said))
+    completed = [_completed(group, said) for group in parts]
     groups = [part for group in completed for part in _by_storage(group, quantization)]
     return said.model_copy(
         update={
@@ -95,7 +96,8 @@ def _completed(group: LayerGroup, said: Architecture) -> LayerGroup:
     if isinstance(mixer, GqaAttention) and isinstance(described, GqaAttention):
         mixer = mixer.model_copy(update={"msa": described.msa, "infllm": described.infllm})
     if isinstance(ffn, DenseMlp | Moe):
-        ffn = ffn.model_copy(update=next(_functions(other, said), None))
+        functions = next(_functions(other, said), None) or dict[str, object]()
+        ffn = ffn.model_copy(update={**functions, **_limit(other)})
     linears = group.linears
     if isinstance(mixer, GqaAttention) and mixer.msa is not None and linears is not None:
         linears = _with_index_branch(linears)
@@ -121,6 +123,12 @@ def _with_index_branch(linears: tuple[Linear, ...]) -> tuple[Linear, ...]:
     return tuple(both if one is own else one for one in linears if one is not index)
 
 
+def _limit(same: LayerGroup | None) -> dict[str, object]:
+    """Whether the activation of the same layers is clamped, by the fields."""
+    ffn = same.ffn if same is not None else None
+    return {"activation_limit": ffn.activation_limit} if isinstance(ffn, DenseMlp | Moe) else {}
+
+
 def _functions(same: LayerGroup | None, said: Architecture) -> Iterator[dict[str, object]]:
     """The activation by the fields, of the same layers first."""
     for group in (*((same,) if same is not None else ()), *said.groups):
@@ -139,8 +147,27 @@ def _by_storage(group: LayerGroup, quantization: Quantization) -> Iterator[Layer
         kinds.setdefault(quantization.experts(layer), []).append(layer)
     for kind, layers in kinds.items():
         ffn = group.ffn.model_copy(update={"quantization": kind})
-        norms = None if group.norms is None else tuple(_norms_in(group.norms, layers))
-        yield group.model_copy(update={"layers": tuple(layers), "ffn": ffn, "norms": norms})
+        yield _only(group, layers).model_copy(update={"ffn": ffn})
+
+
+def _by_limit(group: LayerGroup, said: Architecture) -> Iterator[LayerGroup]:
+    """The group, split where the fields clamp the activation in some of its layers alone."""
+    limited = {
+        layer
+        for other in said.groups
+        if isinstance(other.ffn, DenseMlp | Moe) and other.ffn.activation_limit
+        for layer in other.layers
+    }
+    for clamped in (False, True):
+        layers = [layer for layer in group.layers if (layer in limited) == clamped]
+        if layers:
+            yield _only(group, layers)
+
+
+def _only(group: LayerGroup, layers: list[int]) -> LayerGroup:
+    """Some layers of a group."""
+    norms = None if group.norms is None else tuple(_norms_in(group.norms, layers))
+    return group.model_copy(update={"layers": tuple(layers), "norms": norms})
 
 
 def _norms_in(norms: tuple[Norm, ...], layers: list[int]) -> Iterator[Norm]:

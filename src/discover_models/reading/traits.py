@@ -48,6 +48,8 @@ class Traits:
     fused_a_proj: bool | None = None
     """MLA's low-rank projections of q and KV run as one GEMM."""
     sinks: bool = False
+    ignores_window: bool = False
+    """The class hands no window to its attention, whatever the fields say."""
     activation: str = ""
     """Of the MLP where no field says it."""
     layer_scalar: bool = False
@@ -76,15 +78,17 @@ TRAITS: dict[str, Traits] = {
     "ministral3": Traits(source="ministral3.py"),
     "mixtral": Traits(
         source="mixtral.py",
+        ignores_window=True,
         softmax_scores=True,
         default_norm_topk=True,
         expert_width="intermediate_size",
     ),
-    "qwen2": Traits(source="qwen2.py"),
+    "qwen2": Traits(source="qwen2.py", ignores_window=True),
     "qwen2_vl_text": Traits(source="qwen2.py"),
     "qwen2_5_vl_text": Traits(source="qwen2.py"),
     "qwen2_moe": Traits(
         source="qwen2_moe.py",
+        ignores_window=True,
         softmax_scores=True,
         shared_gate=True,
     ),
@@ -115,7 +119,7 @@ TRAITS: dict[str, Traits] = {
         shared_gate=True,
     ),
     "mimo": Traits(source="mimo.py"),
-    "phi3": Traits(source="llama.py"),
+    "phi3": Traits(source="llama.py", ignores_window=True),
     "internlm2": Traits(source="internlm2.py"),
     "exaone": Traits(source="exaone.py"),
     "xverse": Traits(source="xverse.py"),
@@ -132,7 +136,10 @@ TRAITS: dict[str, Traits] = {
     "olmo2": Traits(source="olmo2.py", qk_norm="full", plain_norms=True),
     "olmo3": Traits(source="olmo2.py", qk_norm="full", plain_norms=True),
     "exaone4": Traits(
-        source="exaone4.py", qk_norm="per_head", plain_norms=True, rope_only_sliding=True
+        source="exaone4.py",
+        qk_norm="per_head",
+        plain_norms=True,
+        rope_only_sliding=True,
     ),
     "granitemoe": Traits(
         source="granitemoe.py",
@@ -152,7 +159,9 @@ TRAITS: dict[str, Traits] = {
     "stablelm": Traits(source="stablelm.py", norm="layernorm"),
     "cohere": _COHERE,
     "cohere2": replace(_COHERE, rope_only_sliding=True),
-    "starcoder2": Traits(source="starcoder2.py", norm="layernorm", gated=False),
+    "starcoder2": Traits(
+        source="starcoder2.py", ignores_window=True, norm="layernorm", gated=False
+    ),
     "phi": Traits(source="phi.py", norm="layernorm", gated=False),
     "persimmon": Traits(
         source="persimmon.py",
@@ -167,7 +176,9 @@ TRAITS: dict[str, Traits] = {
     ),
     "gptj": Traits(source="gpt_j.py", norm="layernorm", gated=False, rope="gptj", width_factor=4),
     "opt": Traits(source="opt.py", norm="layernorm", gated=False, rope="none"),
-    "phimoe": Traits(source="phimoe.py", norm="layernorm", expert_width="intermediate_size"),
+    "phimoe": Traits(
+        source="phimoe.py", ignores_window=True, norm="layernorm", expert_width="intermediate_size"
+    ),
     "dbrx": Traits(
         source="dbrx.py",
         norm="layernorm",

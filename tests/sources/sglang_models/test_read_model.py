@@ -400,6 +400,45 @@ def test_low_rank_queries_are_grouped_query_attention(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("width", "call", "per_head", "function"),
+    [
+        ("heads", "F.softplus(self.g_proj(x).float())", True, "softplus"),
+        ("heads", "self.g_proj(x).unsqueeze(-1).sigmoid()", True, "sigmoid"),
+        ("heads * self.head_dim", "torch.sigmoid(self.g_proj(x))", False, "sigmoid"),
+        ("heads * self.head_dim", "helper(self.g_proj(x))", False, "sigmoid"),
+    ],
+)
+def test_a_gate_is_told_by_its_width_and_its_function(
+    tmp_path: Path, width: str, call: str, per_head: bool, function: str
+) -> None:
+    text = DENSE.replace(
+        "        self.q_norm = RMSNorm(self.head_dim)\n",
+        "        self.q_norm = RMSNorm(self.head_dim)\n"
+        f"        self.g_proj = MergedColumnParallelLinear(config.hidden_size, [{width}])\n",
+    ).replace(
+        "\nclass ToyLayer", f"    def forward(self, x):\n        return {call}\n\nclass ToyLayer"
+    )
+    mixer = architecture(tmp_path, CONFIG, toy=text).groups[0].mixer
+
+    assert isinstance(mixer, GqaAttention)
+    assert mixer.output_gate
+    assert (mixer.gate_per_head, mixer.gate_activation) == (per_head, function)
+
+
+@pytest.mark.parametrize(("shape", "joins"), [("heads", True), ("(kv_heads, 8)", False)])
+def test_only_a_logit_for_each_head_joins_the_softmax(
+    tmp_path: Path, shape: str, joins: bool
+) -> None:
+    text = DENSE.replace(
+        "        self.q_norm = RMSNorm(self.head_dim)\n",
+        f"        self.sink_k = nn.Parameter(torch.zeros({shape}))\n",
+    )
+    mixer = architecture(tmp_path, CONFIG, toy=text).groups[0].mixer
+    assert isinstance(mixer, GqaAttention)
+    assert mixer.sinks == joins
+
+
+@pytest.mark.parametrize(
     ("test", "rotated"),
     [
         ("self.window > 0", {(1, 3)}),

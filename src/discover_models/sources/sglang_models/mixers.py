@@ -39,6 +39,7 @@ from discover_models.sources.sglang_models.operators import binary, to_int
 from discover_models.sources.sglang_models.usage import is_called, is_used
 from discover_models.sources.sglang_models.values import (
     Choice,
+    ClassValue,
     Instance,
     Opaque,
     Tensor,
@@ -49,6 +50,7 @@ from discover_models.sources.sglang_models.values import (
 )
 
 _RECURRENT = re.compile(r"Mamba\w*Mixer|MambaMixer\d?|ShortConv|Conv\w*Mixer")
+_GATE_FUNCTION = re.compile("softplus|sigmoid|silu")
 _LINEAR = re.compile(r"Lightning|LinearAttention")
 """Holders of an attention layer that the linear attention backend runs: which backend it is, SGLang
 decides by the model's configuration class and not in the layer."""
@@ -177,6 +179,16 @@ def _gate_of(view: LayerView, place: str, width: Dim) -> Record | None:
     return None
 
 
+def _gate_function(holder: Instance | None) -> str:
+    """What attention's own code applies to its gate; sigmoid where it shows no other alone."""
+    bases = holder.cls.mro if holder is not None and holder.cls is not None else ()
+    members = [m for b in bases if isinstance(b, ClassValue) for m in b.members.values()]
+    calls = (n for m in members for n in ast.walk(m) if isinstance(n, ast.Call))
+    names = (ast.unparse(call.func).rpartition(".")[2] for call in calls)
+    found = {match.group() for match in map(_GATE_FUNCTION.search, names) if match}
+    return found.pop() if len(found) == 1 else "sigmoid"
+
+
 def _indexer(view: LayerView, place: str, holder: Instance | None) -> Indexer | None:
     """The layer's own indexer, or that of another layer whose choice it reuses."""
     found = _own_indexer(view, place)
@@ -228,13 +240,20 @@ def _gqa(view: LayerView, record: Record, holder: Instance | None) -> Mixer:
         rope_undecided=undecided,
         qk_norm=_qk_norm(view, place, q, d),
         output_gate="gate" in shape,
+        gate_per_head="per_head" in shape,
+        gate_activation=_gate_function(holder),
         window=_window(record),
         chunk=_chunk(view, record),
-        sinks=any("sink" in short(r.name) for r in view.under(place, "parameter")),
+        sinks=any(map(_is_sink, view.under(place, "parameter"))),
         soft_cap=bool(plain_value(raw(args.get("logit_cap", 0.0)))),
         shares_kv="q" in shape,
         k_is_v="k_is_v" in shape,
     )
+
+
+def _is_sink(parameter: Record) -> bool:
+    """Whether a parameter is a learnt logit of each head; a key's vector is of another kind."""
+    return "sink" in short(parameter.name) and len(parameter.args["shape"]) == 1
 
 
 def _projections(
@@ -252,7 +271,7 @@ def _projections(
         qn + kn + vn: frozenset[str](),
         2 * qn + kn + vn: frozenset({"gate"}),
         qn + kn + vn + _times(q, v): frozenset({"gate"}),
-        qn + kn + vn + (q.value or 0): frozenset({"gate"}),
+        qn + kn + vn + (q.value or 0): frozenset({"gate", "per_head"}),
         qn: frozenset({"q"}),
         qn + kn: frozenset({"k_is_v"}),
     }

@@ -7,7 +7,7 @@
 #   make image-test run it like the Actions runner does
 #   make format     put the formatting right
 #   make config-classes  write docs/config-classes.md anew
-#   make torture    break many more files and requests than make test does (two hours)
+#   make torture    break many more files and requests than make test does (an hour)
 #   make replay     weekly runs over a real workspace's releases (DISCOVER_MODELS_WORKSPACE): every
 #                   request to FlashInfer that they file (10 minutes and more)
 #   make mutants    change the rules one place at a time: which changes does no test notice? (an hour)

@@ -394,6 +394,8 @@ class Architecture(Frozen):
     final_norm: Norm | None = None
     """The norm after the last layer, read from the model's source; None where the values above say
     what it is."""
+    outside: tuple[Linear, ...] = ()
+    """Linear layers of the decoder that stand beside its list of layers and run once."""
     sandwich_norms: bool = False
     """A second norm, without residual, follows attention and MLP."""
     layer_scalar: bool = False

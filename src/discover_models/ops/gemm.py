@@ -55,10 +55,12 @@ class GemmFamily:
             yield from _undecided(group)
             for linear in linears_of(group, architecture.hidden_size):
                 yield _need(linear, group.layers)
+        for linear in architecture.outside:
+            yield _need(linear, None)
         yield from _hyper_connections(architecture)
 
 
-def _need(linear: Linear, layers: tuple[int, ...], notes: tuple[str, ...] = ()) -> Need:
+def _need(linear: Linear, layers: tuple[int, ...] | None, notes: tuple[str, ...] = ()) -> Need:
     return Need(
         spec=GEMM,
         name="gemm_n{N}_k{K}",

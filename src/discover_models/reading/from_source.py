@@ -65,6 +65,7 @@ def complete(said: Architecture, built: Architecture, quantization: Quantization
             "groups": tuple(groups),
             "gemma_norm": built.gemma_norm,
             "final_norm": built.final_norm,
+            "outside": built.outside,
             "notes": (
                 *(note for note in said.notes if note != open_parts),
                 f"the layers are those that SGLang's {built.name} builds",

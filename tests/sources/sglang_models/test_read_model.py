@@ -528,6 +528,29 @@ def test_a_list_with_an_attention_layer_for_each_loop_is_one_mixer(
         assert mixer.rope is not None
 
 
+def test_a_linear_layer_beside_the_list_of_layers_runs_too(tmp_path: Path) -> None:
+    norm = "        self.norm = RMSNorm(config.hidden_size)\n"
+    linear = "MergedColumnParallelLinear(config.hidden_size, [{}])"
+    text = DENSE.replace(
+        norm,
+        f"{norm}        self.project = {linear.format(36)}\n"
+        f"        self.streams = nn.ModuleList([{linear.format(40)} for _ in range(2)])\n"
+        f"        if config.unheard_of:\n            self.maybe = {linear.format(44)}\n",
+    ).replace(
+        "        self.model = self.model_class(config, quant_config)\n",
+        "        self.model = self.model_class(config, quant_config)\n"
+        f"        self.head = {linear.format(48)}\n",
+    )
+    found = architecture(tmp_path, CONFIG, toy=text)
+
+    assert [(x.name, x.n.value, x.k.value) for x in found.outside] == [
+        ("model.project", 36, 64),
+        ("model.streams.0", 40, 64),
+        ("model.streams.1", 40, 64),
+    ]
+    assert {"gemm_n36_k64", "gemm_n40_k64"} <= names(needed(found))
+
+
 def test_two_equal_attention_layers_are_one_mixer(tmp_path: Path) -> None:
     twice = "nn.ModuleList([ToyAttention(config, layer_id) for _ in range(2)])"
     text = DENSE.replace("self.self_attn = ToyAttention(config, layer_id)",

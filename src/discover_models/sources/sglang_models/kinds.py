@@ -34,10 +34,11 @@ from discover_models.sources.sglang_models.values import (
     to_dim,
 )
 
-_TOWER = re.compile(
+TOWER = re.compile(
     r"(^|[._])(vision|visual|audio|speech|sound|image|vit|vpm|apm|talker|token2wav|tts|projector"
     r"|resampler|aligner|connector|adapter)"
 )
+"""In the paths of what encodes other media or leads from it to the decoder."""
 _LIGHTNING = re.compile(r"Lightning|Linear_?Att(n|ention)")
 _MAMBA = re.compile(r"^(\w*Mamba2?Mixer|MambaMixer\d?)$")
 _SHORT_CONV = re.compile(r"ShortConv")
@@ -74,7 +75,7 @@ def _either(ways: list[Under]) -> str:
 def of_the_decoder(records: Iterable[Record]) -> tuple[Record, ...]:
     """The records of the language model, without towers of other media; all where none is left."""
     everything = tuple(records)
-    own = tuple(r for r in everything if not _TOWER.search(r.name.lower()))
+    own = tuple(r for r in everything if not TOWER.search(r.name.lower()))
     mixes = any(r.kind in ("attention", "linear_attention") or _MIXER.search(r.cls) for r in own)
     return own if mixes else everything
 
@@ -284,7 +285,7 @@ def by_class(holders: Iterable[tuple[str, ClassSymbol]]) -> Kinds:
     kinds = Kinds()
     under = (Condition("what decides for its class could not be followed", True, Site("", 0)),)
     for kind, cls in holders:
-        if not _TOWER.search(cls.space.file.path.rpartition("/")[2]) and "Vision" not in cls.name:
+        if not TOWER.search(cls.space.file.path.rpartition("/")[2]) and "Vision" not in cls.name:
             kinds.add(_by_class(kind, cls), under)
     return kinds
 

@@ -24,6 +24,7 @@ from discover_models.domain.dimension import Dim
 from discover_models.domain.evidence import Evidence
 from discover_models.sources.sglang_models.config_value import ConfigValue
 from discover_models.sources.sglang_models.ffns import LISTED_EXPERT, ffn_of
+from discover_models.sources.sglang_models.kinds import TOWER
 from discover_models.sources.sglang_models.layer_view import (
     LayerView,
     adds_one,
@@ -80,8 +81,21 @@ def to_architecture(model: ModelSource) -> Architecture:
             adds_one(r) for layer in model.layers for r in layer.records if r.kind == "norm"
         ),
         final_norm=final[1] if final is not None else None,
+        outside=tuple(_outside(model)),
         unmapped=tuple(unmapped),
     )
+
+
+def _outside(model: ModelSource) -> Iterator[Linear]:
+    """The decoder's linear layers right beside its list, of which every test is decided."""
+    place = parent_of(model.decoder_path)
+    for record in model.outside:
+        home = parent_of(record.name)
+        listed = parent_of(home) if short(record.name).isdigit() else home
+        beside = bool(place) and listed == place and not TOWER.search(short(record.name).lower())
+        if record.kind == "linear" and beside and not record.conditions:
+            n, k = size_of(record)
+            yield Linear(name=record.name, n=n, k=k, evidence=(model.evidence(record),))
 
 
 def _final_norm(model: ModelSource, hidden: Dim) -> tuple[Record, Norm] | None:

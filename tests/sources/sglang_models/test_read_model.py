@@ -247,6 +247,7 @@ def test_routing(tmp_path: Path, fields: dict[str, object], routing: str) -> Non
 def test_a_router_chooses_also_from_experts_without_weights(tmp_path: Path) -> None:
     text = MOE.replace("torch.empty(config.num_experts))", "torch.empty(config.num_experts + 8))")
     text = text.replace("empty((config.num_experts, ", "empty((config.num_experts + 8, ")
+    text = text.replace("correction_bias=self.gate.bias", "correction_bias=self.gate.bias.data")
     fields = {"scoring_func": "softmax", "n_group": None}
     found = architecture(tmp_path, {**MOE_CONFIG, **fields}, toy_moe=text)
 

@@ -103,6 +103,8 @@ def _module(machine: Machine, receiver: ModuleValue, name: str) -> Value:
 def _tensor(_machine: Machine, receiver: Tensor, name: str) -> Value:
     if name == "shape":
         return receiver.shape
+    if name == "data" and len(receiver.shape) == 1:  # what has more may be laid out anew by it
+        return receiver
     return Opaque(f"tensor.{name}", exists=True)
 
 
